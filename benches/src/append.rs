@@ -1,0 +1,89 @@
+//! Append of 1 KiB events in batches of 100 over gRPC, against one thread that writes the same bytes to a file with an
+//! fdatasync for each batch.
+
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
+
+use proto::events::v1::{AppendRequest, Event, events_service_client::EventsServiceClient};
+use tonic::transport::Endpoint;
+
+use crate::{
+    report::{Report, Row, median},
+    server::{Server, directory},
+};
+
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_secs(2);
+const BATCH: usize = 100;
+const EVENT_BYTES: usize = 1_024;
+/// How many batches are under way at once.
+const CONCURRENT: [usize; 2] = [1, 8];
+
+pub(crate) async fn run() -> anyhow::Result<Report> {
+    let server = Server::start().await?;
+    let mut baseline = Vec::new();
+    let mut ours = CONCURRENT.map(|_| Vec::new());
+    for _ in 0..ROUNDS {
+        baseline.push(file_rate()?);
+        for (rates, senders) in ours.iter_mut().zip(CONCURRENT) {
+            rates.push(append_rate(&server, senders).await?);
+        }
+    }
+    let baseline = median(baseline);
+    let mut report = Report::default();
+    for (rates, senders) in ours.into_iter().zip(CONCURRENT) {
+        let rate = median(rates);
+        report.push(Row {
+            what: format!("append of 1 KiB events in batches of {BATCH}, {senders} at once"),
+            ours: format!("{rate:.0} events/s"),
+            baseline: format!("{baseline:.0} events/s, file"),
+            ratio: rate / baseline,
+            bounds: Some((0.08, 0.25)),
+        });
+    }
+    println!("memory of the server after the appends: {} MiB", server.resident_bytes()? >> 20);
+    Ok(report)
+}
+
+fn file_rate() -> anyhow::Result<f64> {
+    let mut file = tempfile::tempfile_in(directory()?)?;
+    let batch = vec![b'x'; BATCH * EVENT_BYTES];
+    let start = Instant::now();
+    let mut batches = 0_u32;
+    while start.elapsed() < ROUND {
+        file.write_all(&batch)?;
+        file.sync_data()?;
+        batches += 1;
+    }
+    Ok(f64::from(batches) * BATCH as f64 / start.elapsed().as_secs_f64())
+}
+
+async fn append_rate(server: &Server, senders: usize) -> anyhow::Result<f64> {
+    let start = Instant::now();
+    let senders = (0..senders).map(|_| async move {
+        let channel = Endpoint::new(server.url())?.tcp_nodelay(true).connect().await?;
+        let mut client = EventsServiceClient::new(channel);
+        let request = AppendRequest { events: vec![event(); BATCH], relay: None };
+        let mut batches = 0_u32;
+        while start.elapsed() < ROUND {
+            client.append(request.clone()).await?;
+            batches += 1;
+        }
+        anyhow::Ok(batches)
+    });
+    let batches: u32 = futures::future::try_join_all(senders).await?.into_iter().sum();
+    Ok(f64::from(batches) * BATCH as f64 / start.elapsed().as_secs_f64())
+}
+
+/// A log line of about 1 KiB on the wire.
+fn event() -> Event {
+    Event {
+        event_type: "log".into(),
+        script_name: "gauge-reader".into(),
+        severity: "info".into(),
+        data: format!("{{\"message\":\"{}\"}}", "level ".repeat(EVENT_BYTES / 6 - 8)),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,70 @@
+//! Annals measured against named baselines, in one run on one machine.
+//!
+//! Each command prints its figures as a table and fails if a floor is not reached. Servers run as processes of their
+//! own from the directory of this binary; the load generator shares the machine with them, and the baselines too.
+
+mod append;
+mod echo;
+mod get;
+mod import;
+mod ready;
+mod report;
+mod server;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+
+/// Measures Annals against named baselines.
+#[derive(Parser)]
+struct Args {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// All of them.
+    All {
+        /// Directory of the O*NET files.
+        #[arg(long, default_value = "../shared/data/onet")]
+        onet: PathBuf,
+    },
+    /// Import of tasks.tsv until History serves its last row, against plain SQLite inserts.
+    Import {
+        /// Directory of the O*NET files.
+        #[arg(long, default_value = "../shared/data/onet")]
+        onet: PathBuf,
+    },
+    /// GET of one thing over gRPC and HTTP, against servers that return the same bytes.
+    Get,
+    /// Append of 1 KiB events in batches of 100, against a file with an fdatasync for each batch.
+    Append,
+    /// Time from start on an empty directory until ready.
+    Ready,
+    /// Serves the baseline of `get`; started by it.
+    #[command(hide = true)]
+    Echo {
+        /// Where to listen.
+        #[arg(long)]
+        listen: SocketAddr,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Args::parse().bench {
+        Bench::All { onet } => {
+            let mut report = ready::run().await?;
+            report.extend(import::run(&onet).await?);
+            report.extend(get::run().await?);
+            report.extend(append::run().await?);
+            report.finish()
+        }
+        Bench::Import { onet } => import::run(&onet).await?.finish(),
+        Bench::Get => get::run().await?.finish(),
+        Bench::Append => append::run().await?.finish(),
+        Bench::Ready => ready::run().await?.finish(),
+        Bench::Echo { listen } => echo::serve(listen).await,
+    }
+}

@@ -1,0 +1,94 @@
+//! `annals get`: one state, present or past.
+
+use anyhow::Context as _;
+use domain::{AsOf, Variant};
+use proto::{
+    common::v1::EntityKind,
+    events::v1::{self as events, StateAtRequest, as_of, state},
+    things::v1::{GetRelationshipRequest, GetThingRequest, ListRelationshipsRequest},
+};
+
+use crate::{
+    client::{Client, key},
+    name::Name,
+    render,
+};
+
+/// Show a thing or a relationship, as it is or as it was.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals get onet/15-1252.00
+  annals get /en.wikipedia.org/Software_developer --variant es
+  annals get onet/15-1252.00 --at 2026-01-31T09:30:00Z
+  annals get onet/15-1252.00 --at 01ARZ3NDEKTSV4RRFFQ69G5FAV --json
+  annals get onet/15-1252.00 --relationships")]
+pub(crate) struct Args {
+    /// URL path (/onet/15-1252.00) or plain text (onet/15-1252.00).
+    name: Name,
+
+    /// As of a time (RFC 3339) or the ULID of a mutation, inclusive.
+    #[arg(long, value_name = "TIME|ULID")]
+    at: Option<AsOf>,
+
+    /// Another representation: es, mobile, yaml.
+    #[arg(long)]
+    variant: Option<Variant>,
+
+    /// NAME is a relationship's.
+    #[arg(long, conflicts_with = "variant")]
+    relationship: bool,
+
+    /// Show the relationships at the thing instead.
+    #[arg(long, conflicts_with_all = ["at", "variant", "relationship"])]
+    relationships: bool,
+
+    /// Show the embedding too.
+    #[arg(long, conflicts_with_all = ["at", "relationship", "relationships"])]
+    embedding: bool,
+}
+
+/// The most relationships that are shown.
+const RELATIONSHIPS: i32 = 1_000;
+
+/// Runs the command.
+pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Result<()> {
+    let Args { name, at, variant, relationship, relationships, embedding } = args;
+    let path = name.with_variant(variant)?;
+    if relationships {
+        let request =
+            ListRelationshipsRequest { thing: Some(key(&path)), page_size: RELATIONSHIPS, ..Default::default() };
+        let page = client.things().list_relationships(request).await?.into_inner();
+        render::relationships(&page.relationships, &page.next_page_token, is_json);
+        return Ok(());
+    }
+    let kind = if relationship { EntityKind::Relationship } else { EntityKind::Thing };
+    if let Some(as_of) = at {
+        let name = client.resolve(&path, kind, Some(as_of)).await?;
+        let moment = match as_of {
+            AsOf::Time(time) => as_of::AsOf::Time(proto::convert::timestamp_to_wire(time)),
+            AsOf::Ulid(ulid) => as_of::AsOf::Ulid(ulid.to_string()),
+        };
+        let request = StateAtRequest {
+            key: name.key,
+            kind: kind.into(),
+            as_of: Some(events::AsOf { as_of: Some(moment) }),
+            wait_for: name.last_ulid,
+        };
+        let state = client.events().state_at(request).await?.into_inner().state;
+        match state.and_then(|state| state.state).context("the server answered without a state")? {
+            state::State::Thing(thing) => render::thing(&thing, &name.url, is_json),
+            state::State::Relationship(relationship) => render::relationship(&relationship, &name.url, is_json),
+        }
+    } else if relationship {
+        let request = GetRelationshipRequest { key: Some(key(&path)) };
+        let relationship = client.things().get_relationship(request).await?.into_inner();
+        render::relationship(&relationship, &relationship.url, is_json);
+    } else {
+        let request =
+            GetThingRequest { key: Some(key(&path)), preferred_variants: Vec::new(), include_embedding: embedding };
+        let thing = client.things().get_thing(request).await?.into_inner();
+        render::thing(&thing, &thing.url, is_json);
+    }
+    Ok(())
+}

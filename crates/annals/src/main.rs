@@ -1,0 +1,36 @@
+//! `annals`: everything of Annals in one process, and the commands that talk to it.
+
+mod append;
+mod cli;
+mod client;
+mod config;
+mod delete;
+mod demo;
+mod events;
+mod failure;
+mod get;
+mod history;
+mod import;
+mod key;
+mod link;
+mod list;
+mod name;
+mod namespace;
+mod patch;
+mod put;
+mod render;
+mod serving;
+mod write;
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match cli::run().await {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprint!("{}", failure::told(&error));
+            ExitCode::FAILURE
+        }
+    }
+}

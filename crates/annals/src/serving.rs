@@ -1,0 +1,163 @@
+//! `annals serve`: every service in one process.
+//!
+//! Owns the order in which they open, the lock on the data directory and the banner.
+
+use std::{
+    fs::{File, TryLockError},
+    net::SocketAddr,
+    path::Path,
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use clap::ArgMatches;
+use serve::{Context, Server, config::Mistake};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tower::ServiceExt as _;
+
+use crate::{
+    client::{Client, Transport},
+    demo,
+};
+
+/// The name of the command.
+pub(crate) const NAME: &str = "serve";
+
+serve::settings! {
+    /// What this command knows beyond its services.
+    pub(crate) struct Config {
+        /// Whether a small world to try things on is loaded, once.
+        pub(crate) demo: bool = "false",
+    }
+}
+
+type Settings = (Config, serve::Config, things::Config, events::Config);
+
+const AFTER: &str = "\
+Examples:
+  annals serve --demo
+  annals serve --data-dir /var/lib/annals --listen 0.0.0.0:8080
+  ANNALS_LISTEN=127.0.0.1:9000 annals serve
+
+Every flag is also a variable (--data-dir: ANNALS_DATA_DIR) and a key of annals.toml (data_dir).
+A flag counts more than the variable, the variable more than the file.";
+
+/// The command, with a flag for each setting.
+pub(crate) fn command() -> clap::Command {
+    let about = "Run everything in this process: things, events and the gateway";
+    serve::config::command::<Settings>(clap::Command::new(NAME).about(about), &[]).after_help(AFTER)
+}
+
+/// Serves until it is asked to end.
+pub(crate) async fn run(matches: &ArgMatches, mistakes: Vec<Mistake>) -> anyhow::Result<ExitCode> {
+    let settings = serve::config::read::<Settings>(matches, mistakes, &[]);
+    let (own, config, things, events) = match settings {
+        Ok(settings) => settings,
+        Err(mistakes) => {
+            eprintln!("error: {mistakes}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let asked = Asked::listen()?;
+    let _lock = lock(&config.data_dir)?;
+    let context = Context::open(&config)?;
+    ensure!(
+        !own.demo || context.keyring.is_open(),
+        "--demo loads as anybody on loopback, but there are keys: leave it away and load samples/ with a key"
+    );
+
+    let events = events::open(events, &context).await?;
+    let things = things::open(things, &context, events.peer().signed(context.credentials())).await?;
+    let gateway = gateway::open(&context, &things.peer(), &events.peer());
+    let client = Client::over(transport(things.peer()), transport(events.peer()));
+    let server = Server::bind(config.listen, context, vec![events, things, gateway]).await?;
+    if own.demo {
+        demo::load(&client).await.context("the demo cannot be loaded")?;
+    }
+    println!("{}", banner(server.address(), &config.data_dir, own.demo));
+    server.run(asked.received()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn transport(peer: serve::Peer) -> Transport {
+    Transport::new(peer.map_err(|never| match never {}))
+}
+
+/// One process at a time has a data directory.
+fn lock(data_dir: &Path) -> anyhow::Result<File> {
+    let open = || {
+        std::fs::create_dir_all(data_dir)?;
+        File::options().create(true).truncate(false).write(true).open(data_dir.join("lock"))
+    };
+    let file = open().with_context(|| format!("{} cannot be written", data_dir.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("{} is in use by another process: stop that one, or choose another --data-dir", data_dir.display())
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("{} cannot be locked", data_dir.display()))
+        }
+    }
+}
+
+/// What to paste.
+fn banner(address: SocketAddr, data_dir: &Path, has_demo: bool) -> String {
+    let url = format!("http://{address}");
+    let data_dir = data_dir.display();
+    let first = if has_demo {
+        format!("look     {url}/lights.example/Welcome in a browser, or: curl -s {url}/lights.example/Grey_Skerry")
+    } else {
+        format!("try      annals serve --demo has a small world to look at; there is also {url}/_/openapi.json")
+    };
+    let note = r#"'{"type":"Note","content":"Hello, world"}'"#;
+    let put = format!("curl -s -X PUT {url}/example.com/hello -H 'content-type: application/json' -d {note}");
+    format!(
+        "Annals is at {url}, its data in {data_dir}\n  {first}\n  write    {put}\n  \
+         history  curl -s '{url}/example.com/hello?view=history'\n  end      Ctrl-C; everything is there at the next start"
+    )
+}
+
+/// SIGTERM and SIGINT.
+struct Asked {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Asked {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("signals cannot be received");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn received(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_banner_has_five_lines_and_commands_with_the_real_address() {
+        for has_demo in [true, false] {
+            let banner = banner("127.0.0.1:9000".parse().unwrap(), Path::new("./annals-data"), has_demo);
+            assert_eq!(banner.lines().count(), 5, "{banner}");
+            assert!(banner.contains("curl -s -X PUT http://127.0.0.1:9000/example.com/hello"), "{banner}");
+        }
+    }
+
+    #[test]
+    fn a_data_directory_is_one_process_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = lock(&dir.path().join("new")).unwrap();
+        let refusal = lock(&dir.path().join("new")).unwrap_err().to_string();
+        assert!(refusal.contains("in use by another process"), "{refusal}");
+        drop(first);
+        assert!(lock(&dir.path().join("new")).is_ok());
+    }
+}

@@ -1,0 +1,126 @@
+//! The commands against a server with the demo.
+
+use crate::server::{Server, shell_blocks};
+
+fn start() -> (tempfile::TempDir, Server) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &["--demo"]);
+    (dir, server)
+}
+
+#[test]
+fn what_is_put_can_be_read_changed_and_read_as_it_was() {
+    let (_dir, server) = start();
+    let put = server.run("annals put example.com/Old_crane --type Crane --content 'Lifts 3 t.' --data '{\"t\":3.0}'");
+    assert!(put.starts_with("created /example.com/Old_crane\n"), "{put}");
+    let etag = put.split_whitespace().last().unwrap().to_owned();
+
+    let patched = server.run("annals patch '/example.com/Old_crane' --data '{\"t\":2.50}' --cause rust --json");
+    assert!(patched.contains(r#""data":{"t":2.50}"#), "{patched}");
+    let then = server.run(&format!("annals get 'example.com/Old crane' --at {etag} --json"));
+    assert!(then.contains(r#""data":{"t":3.0}"#), "{then}");
+    let history = server.run("annals history example.com/Old_crane");
+    assert!(history.contains("created") && history.contains("updated  data") && history.contains("rust"), "{history}");
+
+    let deleted = server.run("annals delete example.com/Old_crane");
+    assert!(deleted.starts_with("deleted example.com/Old crane\n"), "{deleted}");
+    server.run(&format!("annals get example.com/Old_crane --at {etag}"));
+}
+
+#[test]
+fn a_refusal_tells_field_rule_and_next_step_and_ends_with_one() {
+    let (_dir, server) = start();
+    let refusal = |script: &str| {
+        let output = server.shell(script);
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text) = refusal("annals get example.com/nothing");
+    assert_eq!((code, text.lines().next()), (1, Some("error: thing example.com/nothing does not exist")), "{text}");
+    assert!(text.contains("  next    look for it with `annals list NS/`"), "{text}");
+    let (code, text) = refusal("annals put example.com/x --type T --data '[]'");
+    assert_eq!(code, 1);
+    assert!(text.contains("  field   thing.data\n  rule    must be a JSON object"), "{text}");
+    let (code, text) = refusal("annals put lights.example/Grey_Skerry --type Light --create");
+    assert!(code == 1 && text.contains("ALREADY_EXISTS"), "{text}");
+    assert_eq!(refusal("annals get onet").0, 2);
+    assert_eq!(refusal("annals put example.com/x").0, 2);
+}
+
+#[test]
+fn a_bad_row_is_told_with_its_line_and_the_others_are_put() {
+    let (dir, server) = start();
+    let file = dir.path().join("rows.tsv");
+    std::fs::write(&file, "id\tshown\na\tpublic\nb\tpubic\nc\n_\tpublic\nd\tprivate\n").unwrap();
+    let import =
+        format!("annals import {} --ns rows --id '{{id}}' --type Row --visibility '{{shown}}'", file.display());
+    let output = server.shell(&import);
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    for line in ["line 3: visibility: must be", "line 4: the row has 1 field, the header 2 fields", "line 5: "] {
+        assert!(stderr.contains(line), "{line} is not in\n{stderr}");
+    }
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        stdout.starts_with("2 created, 0 replaced, 0 unchanged, 0 equal to an earlier row, 3 failed, "),
+        "{stdout}"
+    );
+    assert!(server.run("annals list rows/ --json").contains(r#""id":"d""#));
+}
+
+#[test]
+fn a_link_has_its_own_name_and_repeating_it_changes_nothing() {
+    let (_dir, server) = start();
+    let link = "annals link 'lights.example/Jon Abara' watches lights.example/Mill_Reach";
+    let first = server.run(link);
+    let url = "/_/relationships/lights.example/Jon_Abara/watches/lights.example/Mill_Reach";
+    assert!(first.starts_with(&format!("created {url}\n")), "{first}");
+    assert!(server.run(link).starts_with("unchanged "));
+    let shown = server.run("annals get lights.example/Mill_Reach --relationships");
+    assert!(shown.contains("lights.example/Jon Abara  watches  lights.example/Mill Reach"), "{shown}");
+}
+
+#[test]
+fn the_samples_load_by_the_commands_of_their_readme_and_a_second_run_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    let [commands] = shell_blocks("samples/README.md").try_into().expect("the readme has one block");
+    let first = server.run(&commands);
+    assert!(!first.contains("0 created") && first.contains("10 stored"), "{first}");
+    let imports: Vec<_> = commands.lines().filter(|line| !line.contains("--append")).collect();
+    let second = server.run(&imports.join("\n"));
+    assert!(second.lines().all(|line| line.starts_with("0 created, 0 replaced")), "{second}");
+}
+
+#[test]
+fn the_demo_is_loaded_once_and_what_was_changed_in_it_stays() {
+    let (dir, server) = start();
+    assert!(server.banner.contains("/lights.example/Welcome"), "{}", server.banner);
+    server.run("annals patch lights.example/Grey_Skerry --code dark; annals delete lights.example/Patience");
+    let events = "annals events --ns lights.example --limit all --json | grep -o '\"ulid\"' | wc -l";
+    let before = server.run(events);
+    server.end();
+
+    let server = Server::start(dir.path(), &["--demo"]);
+    assert!(server.run("annals get lights.example/Grey_Skerry --json").contains(r#""code":"dark""#));
+    assert_eq!(server.shell("annals get lights.example/Patience").status.code(), Some(1));
+    assert_eq!(server.run(events), before);
+    server.end();
+}
+
+#[test]
+fn two_servers_cannot_have_one_data_directory() {
+    let (dir, server) = start();
+    let script = format!("annals serve --listen 127.0.0.1:0 --data-dir {}", dir.path().display());
+    let output = server.shell(&script);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is in use by another process"));
+}
+
+#[test]
+fn every_setting_that_is_wrong_is_told_at_once() {
+    let (_dir, server) = start();
+    let output = server.shell("annals serve --lisen 127.0.0.1:0 --journal-queue-bytes many");
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("--lisen") && stderr.contains("--journal-queue-bytes"), "{stderr}");
+}

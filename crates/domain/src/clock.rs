@@ -1,0 +1,127 @@
+//! Owns the time of day and the making of ULIDs. Nothing else in the workspace reads the clock or draws a ULID.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use ulid::Ulid;
+
+use crate::Timestamp;
+
+/// Where time and ULIDs come from. Clones share one state.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    source: Source,
+    last: Arc<Mutex<Option<Ulid>>>,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    System,
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// The clock of the machine.
+    pub fn system() -> Self {
+        Self { source: Source::System, last: Arc::default() }
+    }
+
+    /// A clock that stands at `start` until it is advanced; for tests.
+    pub fn manual(start: Timestamp) -> Self {
+        Self { source: Source::Manual(Arc::new(AtomicI64::new(start.millis()))), last: Arc::default() }
+    }
+
+    /// Moves a manual clock by `millis`; a system clock does not move.
+    pub fn advance(&self, millis: i64) {
+        if let Source::Manual(now) = &self.source {
+            now.fetch_add(millis, Ordering::SeqCst);
+        }
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        let millis = match &self.source {
+            Source::System => system_millis(),
+            Source::Manual(now) => now.load(Ordering::SeqCst),
+        };
+        Timestamp::MIN.plus_millis(millis)
+    }
+
+    /// A new ULID of now, above every one that this clock has made before.
+    pub fn ulid(&self) -> Ulid {
+        self.ulid_after(None)
+    }
+
+    /// A new ULID of now, above every one that this clock has made before and above `floor`:
+    /// the history of a name never runs backwards, whatever the clock does.
+    pub fn ulid_after(&self, floor: Option<Ulid>) -> Ulid {
+        let now = self.now().millis() as u64;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = match *last {
+            Some(last) if last.timestamp_ms() >= now => successor(last),
+            _ => Ulid::from_parts(now, random_80_bits()),
+        };
+        *last = Some(next);
+        // The floor is one name's; it must not drag the ULIDs of other names along.
+        floor.map_or(next, |floor| next.max(successor(floor)))
+    }
+}
+
+fn successor(ulid: Ulid) -> Ulid {
+    Ulid(ulid.0.checked_add(1).expect("the last ULID is drawn in the year 10889"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one home of the clock")]
+fn system_millis() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn random_80_bits() -> u128 {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes[6..]).expect("the operating system gives random bytes");
+    u128::from_be_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clock() -> Clock {
+        Clock::manual("2026-01-31T09:30:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn ulids_rise_within_a_millisecond_and_when_the_clock_goes_back() {
+        let clock = clock();
+        let mut last = clock.ulid();
+        for step in 0..1_000 {
+            if step == 500 {
+                clock.advance(-60_000);
+            }
+            let next = clock.ulid();
+            assert!(next > last, "{next} after {last}");
+            last = next;
+        }
+    }
+
+    #[test]
+    fn a_ulid_is_above_its_floor_and_the_floor_stays_with_its_name() {
+        let clock = clock();
+        let ahead = Ulid::from_parts(clock.now().plus_millis(3_600_000).millis() as u64, 7);
+        assert_eq!(clock.ulid_after(Some(ahead)), Ulid(ahead.0 + 1));
+        assert_eq!(Timestamp::of_ulid(clock.ulid()), clock.now());
+    }
+
+    #[test]
+    fn a_ulid_carries_the_time_of_its_clock() {
+        let clock = clock();
+        clock.advance(1_500);
+        assert_eq!(Timestamp::of_ulid(clock.ulid()).to_string(), "2026-01-31T09:30:01.500Z");
+    }
+}

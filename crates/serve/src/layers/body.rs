@@ -1,0 +1,56 @@
+//! A body that somebody looks at as it passes.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Frame, SizeHint};
+
+/// Who looks. Dropped with the body, so its `Drop` is the body's end, reached or not.
+pub(crate) trait Watch: Send + Unpin + 'static {
+    /// Data of so many bytes passes.
+    fn data(&mut self, _bytes: usize) {}
+
+    /// The trailers pass.
+    fn trailers(&mut self, _trailers: &mut HeaderMap) {}
+}
+
+/// A body and who looks at it.
+pub(crate) struct Observed<W> {
+    body: Body,
+    watch: W,
+}
+
+impl<W: Watch> Observed<W> {
+    /// `body`, looked at by `watch`.
+    pub(crate) fn body(body: Body, watch: W) -> Body {
+        Body::new(Self { body, watch })
+    }
+}
+
+impl<W: Watch> http_body::Body for Observed<W> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let mut frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &mut frame {
+            if let Some(data) = frame.data_ref() {
+                self.watch.data(data.len());
+            } else if let Some(trailers) = frame.trailers_mut() {
+                self.watch.trailers(trailers);
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

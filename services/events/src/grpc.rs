@@ -1,0 +1,212 @@
+//! The service on the wire: decode, verb, encode. Decides nothing.
+
+use std::{pin::Pin, sync::Arc};
+
+use domain::{Entity, EntityKind, EventType, Id, Invalid, Key, Timestamp, Variant, parse_ulid};
+use futures::{Stream, StreamExt as _};
+use prost::Message as _;
+use proto::{
+    common::v1::Reason,
+    convert::{NewEvent, as_of, canonical_key, entity_kind, mutation_to_wire, new_event, state_to_wire, timestamp},
+    events::v1::{
+        self as wire, AppendRequest, AppendResponse, HistoryRequest, HistoryResponse, QueryRequest, QueryResponse,
+        StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse, events_service_server::EventsService,
+    },
+};
+use serve::{
+    Caller, Refusal,
+    deadline::Deadline,
+    page::{self, Binding},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+use ulid::Ulid;
+
+use crate::{
+    EventLog,
+    filter::{About, Filter},
+    history::History,
+    index::Order,
+    journal::RelayBatch,
+    query::Query,
+    subscribe::{Sign, Start},
+};
+
+/// Events of one request.
+const MAX_EVENTS: usize = 1_000;
+/// Bytes of an append from anybody but a peer.
+const MAX_APPEND_BYTES: usize = 4 << 20;
+/// Types in one filter.
+const MAX_EVENT_TYPES: usize = 16;
+
+pub(crate) struct Grpc {
+    pub(crate) log: Arc<EventLog>,
+    pub(crate) draining: CancellationToken,
+}
+
+#[tonic::async_trait]
+impl EventsService for Grpc {
+    async fn append(&self, request: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
+        let caller = Caller::of(request.extensions())?.clone();
+        let request = request.into_inner();
+        if !caller.is_peer() && request.encoded_len() > MAX_APPEND_BYTES {
+            return Err(Refusal::new(Reason::MessageTooLarge, "an append must be at most 4 MiB").into());
+        }
+        let AppendRequest { events, relay } = request;
+        let events = new_events(events)?;
+        let stored = match relay {
+            None => self.log.append(&caller, events).await?,
+            Some(relay) => self.log.append_relayed(&caller, relay_batch(&relay)?, events).await?,
+        };
+        Ok(Response::new(AppendResponse {
+            ulids: stored.ulids.iter().map(ToString::to_string).collect(),
+            cursor: self.log.cursor(stored.appended.end).to_string(),
+            duplicates: stored.appended.duplicates.into_iter().map(|place| place as i32).collect(),
+        }))
+    }
+
+    async fn history(&self, request: Request<HistoryRequest>) -> Result<Response<HistoryResponse>, Status> {
+        let (caller, deadline) = (Caller::of(request.extensions())?.clone(), Deadline::of(request.extensions()));
+        let mut request = request.into_inner();
+        let entity = entity(request.key.clone(), request.kind).map_err(Refusal::from)?;
+        let page_size = page::size(std::mem::take(&mut request.page_size))?;
+        let (token, wait_for) = (std::mem::take(&mut request.page_token), std::mem::take(&mut request.wait_for));
+        let binding = Binding::new(&caller.tenant, &[b"history", &request.encode_to_vec()]);
+        let after = binding.position(&token, |bytes| Some(Ulid::from_bytes(bytes.try_into().ok()?)))?;
+        self.log.wait_for(&caller, &wait_for, deadline).await?;
+        let history = History { entity, page_size, after };
+        let page = self.log.blocking(move |log| log.history(&caller, &history)).await?;
+        Ok(Response::new(HistoryResponse {
+            mutations: page.mutations.into_iter().map(mutation_to_wire).collect(),
+            next_page_token: page.next.map(|last| binding.token(&last.to_bytes())).unwrap_or_default(),
+        }))
+    }
+
+    async fn state_at(&self, request: Request<StateAtRequest>) -> Result<Response<StateAtResponse>, Status> {
+        let (caller, deadline) = (Caller::of(request.extensions())?.clone(), Deadline::of(request.extensions()));
+        let StateAtRequest { key, kind, as_of: moment, wait_for } = request.into_inner();
+        let entity = entity(key, kind).map_err(Refusal::from)?;
+        let moment = as_of("as_of", moment).map_err(Refusal::from)?;
+        self.log.wait_for(&caller, &wait_for, deadline).await?;
+        let state = self.log.blocking(move |log| log.state_at(&caller, &entity, moment)).await?;
+        Ok(Response::new(StateAtResponse { state: Some(state_to_wire(state)) }))
+    }
+
+    async fn query(&self, request: Request<QueryRequest>) -> Result<Response<QueryResponse>, Status> {
+        let (caller, deadline) = (Caller::of(request.extensions())?.clone(), Deadline::of(request.extensions()));
+        let mut request = request.into_inner();
+        let page_size = page::size(std::mem::take(&mut request.page_size))?;
+        let (token, wait_for) = (std::mem::take(&mut request.page_token), std::mem::take(&mut request.wait_for));
+        let binding = Binding::new(&caller.tenant, &[b"query", &request.encode_to_vec()]);
+        let position = binding.position(&token, |bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)))?;
+        let query = query(request, page_size, position).map_err(Refusal::from)?;
+        self.log.wait_for(&caller, &wait_for, deadline).await?;
+        let page = self.log.query(&caller, query).await?;
+        Ok(Response::new(QueryResponse {
+            events: page.events,
+            next_page_token: page.next.map(|next| binding.token(&next.to_le_bytes())).unwrap_or_default(),
+        }))
+    }
+
+    type SubscribeStream = Pin<Box<dyn Stream<Item = Result<SubscribeResponse, Status>> + Send>>;
+
+    async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<Self::SubscribeStream>, Status> {
+        let caller = Caller::of(request.extensions())?.clone();
+        let SubscribeRequest { cursor, start, event_types, entity_ns, entity_id } = request.into_inner();
+        let filter = filter(&event_types, &entity_ns, &entity_id, 0).map_err(Refusal::from)?;
+        let start = start_of(cursor, start).map_err(Refusal::from)?;
+        let signs = self.log.subscribe(&caller, filter, &start, self.draining.clone())?;
+        let log = Arc::clone(&self.log);
+        let answers = signs.map(move |sign| {
+            let Sign { event, resume } = sign?;
+            Ok(SubscribeResponse { event, cursor: log.cursor(resume).to_string() })
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+}
+
+fn new_events(events: Vec<wire::Event>) -> Result<Vec<NewEvent>, Refusal> {
+    if events.is_empty() || events.len() > MAX_EVENTS {
+        return Err(Refusal::invalid_field("events", "must be 1 to 1,000"));
+    }
+    let (mut parsed, mut violations) = (Vec::with_capacity(events.len()), Vec::new());
+    for (place, event) in events.into_iter().enumerate() {
+        match new_event(event) {
+            Ok(event) => parsed.push(event),
+            Err(invalid) => violations.push(invalid.within(&format!("events[{place}]"))),
+        }
+    }
+    if violations.is_empty() { Ok(parsed) } else { Err(Refusal::invalid(violations)) }
+}
+
+fn relay_batch(relay: &wire::RelayBatch) -> Result<RelayBatch, Refusal> {
+    let id = parse_ulid("relay.relay_id", &relay.relay_id)?;
+    match u64::try_from(relay.batch) {
+        Ok(number) if number > 0 && id.0 != 0 => Ok(RelayBatch { relay: id, number }),
+        _ => Err(Refusal::invalid_field("relay.batch", "must be 1 or more, of a relay whose id is not zero")),
+    }
+}
+
+fn entity(key: Option<proto::common::v1::Key>, kind: i32) -> Result<Entity, Invalid> {
+    let key = canonical_key("key", key)?;
+    let kind = entity_kind("kind", kind)?.unwrap_or_default();
+    if kind == EntityKind::Relationship && !key.variant.is_canonical() {
+        return Err(Invalid::new("key.variant", "must be empty: relationships have no variants"));
+    }
+    Ok(Entity { kind, key, entity_type: None })
+}
+
+fn query(request: QueryRequest, page_size: usize, position: Option<u64>) -> Result<Query, Invalid> {
+    let QueryRequest { from, to, event_types, entity_ns, entity_id, entity_kind, order, .. } = request;
+    let order = match wire::Order::try_from(order) {
+        Ok(wire::Order::Unspecified | wire::Order::OldestFirst) => Order::OldestFirst,
+        Ok(wire::Order::NewestFirst) => Order::NewestFirst,
+        Err(_) => return Err(Invalid::new("order", "must be oldest first or newest first")),
+    };
+    Ok(Query {
+        filter: filter(&event_types, &entity_ns, &entity_id, entity_kind)?,
+        from: timestamp("from", from)?.unwrap_or(Timestamp::MIN),
+        to: timestamp("to", to)?,
+        order,
+        page_size,
+        position,
+    })
+}
+
+fn filter(event_types: &[String], ns: &str, id: &str, kind: i32) -> Result<Filter, Invalid> {
+    if event_types.len() > MAX_EVENT_TYPES {
+        return Err(Invalid::new("event_types", "must be at most 16"));
+    }
+    let event_types = event_types.iter().map(|word| word.parse()).collect::<Result<Vec<EventType>, Invalid>>();
+    let rename = |field| move |Invalid { rule, .. }| Invalid::new(field, rule);
+    let about = match (ns, id) {
+        ("", "") => About::Anything,
+        ("", _) => return Err(Invalid::new("entity_ns", "is required beside entity_id")),
+        (ns, "") => About::Namespace(ns.parse().map_err(rename("entity_ns"))?),
+        (ns, id) => {
+            let ns = ns.parse().map_err(rename("entity_ns"))?;
+            let (id, variant) = id.split_once('#').unwrap_or((id, ""));
+            let variant = if variant.is_empty() { Ok(Variant::canonical()) } else { variant.parse() };
+            let id = Id::from_canonical(id).map_err(rename("entity_id"))?;
+            About::Entity(Key { ns, id, variant: variant.map_err(rename("entity_id"))? })
+        }
+    };
+    Ok(Filter {
+        event_types: event_types.map_err(rename("event_types"))?,
+        about,
+        kind: entity_kind("entity_kind", kind)?,
+    })
+}
+
+fn start_of(cursor: String, start: i32) -> Result<Start, Invalid> {
+    match wire::Start::try_from(start) {
+        Ok(_) if !cursor.is_empty() => Ok(Start::After(cursor)),
+        Ok(wire::Start::Unspecified | wire::Start::Now) => Ok(Start::Now),
+        Ok(wire::Start::Beginning) => Ok(Start::Beginning),
+        Err(_) => Err(Invalid::new("start", "must be now or the beginning")),
+    }
+}
+
+#[cfg(test)]
+#[path = "grpc_test.rs"]
+mod tests;

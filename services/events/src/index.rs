@@ -1,0 +1,226 @@
+//! Owns where every event of the journal is and how it is found: by offset, by time, by ULID, by entity.
+//! Lives in memory (about 80 bytes an event) and is rebuilt from the journal at start. Never reads a file.
+
+mod key;
+mod rows;
+
+use std::{
+    collections::HashMap,
+    ops::{ControlFlow, Range},
+};
+
+use domain::{TenantId, Timestamp};
+use hashbrown::HashTable;
+use ulid::Ulid;
+
+use self::rows::Rows;
+pub(crate) use self::{
+    key::{Entity, Keys, Stored},
+    rows::Row,
+};
+use crate::journal::RelayBatch;
+
+/// A tenant's number in this process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TenantNo(pub(crate) u32);
+
+/// What the index keeps of an event, as it comes out of an append or the journal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) tenant: TenantNo,
+    pub(crate) ulid: Ulid,
+    /// Of the event type; 0 is none.
+    pub(crate) event_type: u32,
+    /// Of the entity's namespace; 0 is none.
+    pub(crate) ns: u32,
+    /// Of the whole entity; 0 is none.
+    pub(crate) entity: u64,
+}
+
+impl Entry {
+    /// Whether it came from a relay: nobody else may append mutations.
+    pub(crate) fn is_mutation(&self) -> bool {
+        self.event_type == key::MUTATION
+    }
+}
+
+/// Where an event's bytes are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Location {
+    /// Its position in commit order.
+    pub(crate) offset: u64,
+    /// The first offset of its segment, which names the file.
+    pub(crate) segment: u64,
+    /// Of its entry in the file.
+    pub(crate) position: u32,
+    /// Of the event.
+    pub(crate) length: u32,
+    /// When it was taken in.
+    pub(crate) intake: Timestamp,
+    /// Its ULID.
+    pub(crate) ulid: Ulid,
+}
+
+/// In which order events are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Order {
+    /// As they were committed, which is also the order of their intake times.
+    OldestFirst,
+    /// The other way round.
+    NewestFirst,
+}
+
+/// Finds events. One writer publishes; readers hold it for microseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    keys: Keys,
+    rows: Rows,
+    /// First offset of every segment.
+    segments: Vec<u64>,
+    /// Slot of each (tenant, ULID).
+    ulids: HashTable<u32>,
+    /// Slot of the newest event of each entity; `Row::previous` leads on.
+    heads: HashTable<u32>,
+    tenants: HashMap<TenantId, u32>,
+    relays: HashMap<Ulid, u64>,
+}
+
+impl Index {
+    /// The offset of the next event.
+    pub(crate) fn end(&self) -> u64 {
+        self.rows.base + u64::from(self.rows.len())
+    }
+
+    /// The offset of the oldest event that is kept.
+    pub(crate) fn beginning(&self) -> u64 {
+        self.rows.base
+    }
+
+    /// When the newest event was taken in.
+    pub(crate) fn last_intake(&self) -> Option<i64> {
+        self.rows.last().map(|row| row.intake)
+    }
+
+    /// Makes the hashes of what is looked up here.
+    pub(crate) fn keys(&self) -> Keys {
+        self.keys.clone()
+    }
+
+    /// The number of a tenant that has one.
+    pub(crate) fn tenant(&self, tenant: &TenantId) -> Option<TenantNo> {
+        self.tenants.get(tenant).copied().map(TenantNo)
+    }
+
+    /// The number of a tenant, new if need be.
+    pub(crate) fn number(&mut self, tenant: &TenantId) -> TenantNo {
+        if let Some(known) = self.tenant(tenant) {
+            return known;
+        }
+        let number = u32::try_from(self.tenants.len()).expect("there are fewer than 2^32 tenants");
+        self.tenants.insert(tenant.clone(), number);
+        TenantNo(number)
+    }
+
+    /// The offset of the event that the tenant knows by this ULID.
+    pub(crate) fn offset_of(&self, tenant: TenantNo, ulid: Ulid) -> Option<u64> {
+        let same = |slot: &u32| self.rows.get(*slot).is(tenant, ulid);
+        self.ulids.find(self.keys.ulid(tenant, ulid), same).map(|slot| self.rows.base + u64::from(*slot))
+    }
+
+    /// Whether an event is a duplicate. Mutations are told from other events: a client's event that has the ULID of a
+    /// mutation to come must not keep it out of history.
+    pub(crate) fn has(&self, entry: &Entry) -> bool {
+        let Entry { tenant, ulid, .. } = *entry;
+        let same = |slot: &u32| {
+            let row = self.rows.get(*slot);
+            row.is(tenant, ulid) && row.is_mutation() == entry.is_mutation()
+        };
+        self.ulids.find(self.keys.ulid(tenant, ulid), same).is_some()
+    }
+
+    /// The last batch taken from a relay; 0 if none was.
+    pub(crate) fn last_batch(&self, relay: Ulid) -> u64 {
+        self.relays.get(&relay).copied().unwrap_or(0)
+    }
+
+    /// Begins a segment with the next event.
+    pub(crate) fn begin_segment(&mut self, first: u64) {
+        if self.segments.is_empty() {
+            self.rows.base = first;
+        }
+        if self.segments.last() != Some(&first) {
+            self.segments.push(first);
+        }
+    }
+
+    /// Adds the next event, which stands at `position` of the last segment.
+    pub(crate) fn push(&mut self, entry: Entry, intake: i64, position: u32, length: u32) {
+        let slot = self.rows.len();
+        let mut row = Row::new(entry, intake, position, length);
+        let rows = &self.rows;
+        if entry.entity != 0 {
+            let same = |slot: &u32| rows.get(*slot).entity == entry.entity;
+            if let Some(head) = self.heads.find_mut(entry.entity, same) {
+                row.follow(*head);
+                *head = slot;
+            } else {
+                self.heads.insert_unique(entry.entity, slot, |slot| rows.get(*slot).entity);
+            }
+        }
+        self.rows.push(row);
+        let (rows, keys) = (&self.rows, &self.keys);
+        let hash_of = |slot: &u32| keys.ulid(rows.get(*slot).tenant(), rows.get(*slot).ulid());
+        self.ulids.insert_unique(hash_of(&slot), slot, hash_of);
+    }
+
+    /// Remembers that a relay's batch is in the journal.
+    pub(crate) fn took(&mut self, batch: RelayBatch) {
+        self.relays.insert(batch.relay, batch.number);
+    }
+
+    /// Where the event of this offset is.
+    pub(crate) fn locate(&self, offset: u64) -> Location {
+        let row = self.rows.get((offset - self.rows.base) as u32);
+        let segment = self.segments[self.segments.partition_point(|first| *first <= offset) - 1];
+        let intake = Timestamp::MIN.plus_millis(row.intake);
+        Location { offset, segment, position: row.position, length: row.length, intake, ulid: row.ulid() }
+    }
+
+    /// The offsets of the events taken in from `from` and before `to`, in milliseconds.
+    /// Intake never runs backwards, so they are one range. O(log n).
+    pub(crate) fn taken_in(&self, from: i64, to: i64) -> Range<u64> {
+        let first = self.rows.partition_point(|row| row.intake < from);
+        let end = self.rows.partition_point(|row| row.intake < to).max(first);
+        self.rows.base + u64::from(first)..self.rows.base + u64::from(end)
+    }
+
+    /// Visits the rows of these offsets, in this order, until `visit` breaks.
+    pub(crate) fn scan(
+        &self,
+        offsets: Range<u64>,
+        order: Order,
+        mut visit: impl FnMut(u64, &Row) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let length = offsets.end.saturating_sub(offsets.start);
+        for step in 0..length {
+            let offset = match order {
+                Order::OldestFirst => offsets.start + step,
+                Order::NewestFirst => offsets.end - 1 - step,
+            };
+            visit(offset, self.rows.get((offset - self.rows.base) as u32))?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The offsets and rows of an entity, newest first. Another entity of the same hash may be among them.
+    pub(crate) fn of_entity(&self, entity: u64) -> impl Iterator<Item = (u64, &Row)> {
+        let same = |slot: &u32| self.rows.get(*slot).entity == entity;
+        let mut next = self.heads.find(entity, same).copied();
+        std::iter::from_fn(move || {
+            let slot = next?;
+            let row = self.rows.get(slot);
+            next = row.previous();
+            Some((self.rows.base + u64::from(slot), row))
+        })
+    }
+}

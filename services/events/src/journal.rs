@@ -1,0 +1,257 @@
+//! The durable, ordered front of the event log: what an append is acknowledged by.
+//!
+//! Owns the directory `journal/`: segment files, the identity of the journal and the lock on it. One thread writes;
+//! it drains all waiting appends into one write and one fdatasync, publishes them to the index and acknowledges.
+//! Never decides what an event may say.
+
+mod frame;
+mod identity;
+mod reader;
+mod recovery;
+mod segment;
+mod writer;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, RwLock},
+    thread,
+};
+
+use domain::Clock;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+pub(crate) use self::{frame::RelayBatch, identity::Identity, reader::Reader};
+use self::{
+    frame::{ENTRY_HEADER, push_entry},
+    writer::{Append, Writer},
+};
+use crate::index::{Entry, Index};
+
+/// Appends that wait at the same time; each also takes its bytes of the queue, so this bounds small ones only.
+const QUEUE: usize = 4_096;
+
+/// How the journal is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// A segment is closed before it grows past this, unless one group of appends alone is larger.
+    pub(crate) segment_bytes: u64,
+    /// Bytes of appends that may wait for the disk.
+    pub(crate) queue_bytes: usize,
+}
+
+/// A journal that is open in this process.
+pub(crate) struct Journal {
+    dir: PathBuf,
+    identity: Identity,
+    index: Arc<RwLock<Index>>,
+    end: watch::Receiver<u64>,
+    room: Arc<Semaphore>,
+    queue_bytes: usize,
+    queue: Option<mpsc::Sender<Append>>,
+    writer: Option<thread::JoinHandle<()>>,
+    _lock: fs::File,
+}
+
+/// Events that are stored together, or not at all.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    relay: Option<RelayBatch>,
+    /// What the index keeps of each event, and where its entry ends in `bytes`.
+    entries: Vec<(Entry, usize)>,
+    bytes: Vec<u8>,
+}
+
+/// That a batch is on disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Appended {
+    /// Offset after the last of its events.
+    pub(crate) end: u64,
+    /// Which of its events were there before, by their place in the batch.
+    pub(crate) duplicates: Vec<u32>,
+}
+
+/// Why a batch was not stored.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum AppendError {
+    /// Too much waits for the disk.
+    #[error("the journal's queue is full")]
+    Full,
+    /// The disk refused; it may be over soon.
+    #[error("the journal cannot be written: {0}")]
+    Unavailable(Arc<str>),
+    /// The relay's batch does not follow the last one.
+    #[error("batch {number} of relay {relay} does not follow its last one, {last}", number = batch.number, relay = batch.relay)]
+    Gap {
+        /// What was sent.
+        batch: RelayBatch,
+        /// The last one that was taken.
+        last: u64,
+    },
+}
+
+/// Why a journal could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("the journal in {path} is in use by another process")]
+    Locked {
+        /// The journal's directory.
+        path: PathBuf,
+    },
+    /// What was acknowledged cannot be read: only a person can decide what to do.
+    #[error(
+        "{path} is damaged at byte {position}, and that is no torn tail: what was acknowledged stood there; restore the file"
+    )]
+    Damaged {
+        /// The damaged file.
+        path: PathBuf,
+        /// Where the damage begins.
+        position: u64,
+    },
+    /// A segment between two others is not there.
+    #[error("{path} is missing: the segment before it ends where it should begin")]
+    Missing {
+        /// The missing file.
+        path: PathBuf,
+    },
+    /// A file of another journal, or none of ours.
+    #[error("{path} does not belong to this journal")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file system refused.
+    #[error("{path}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+}
+
+impl Batch {
+    /// No events yet, from a relay or from a client.
+    pub(crate) fn new(relay: Option<RelayBatch>) -> Self {
+        Self { relay, ..Self::default() }
+    }
+
+    /// Adds an event, which `encode` writes.
+    pub(crate) fn push(&mut self, entry: Entry, encode: impl FnOnce(&mut Vec<u8>)) {
+        push_entry(&mut self.bytes, encode);
+        self.entries.push((entry, self.bytes.len()));
+    }
+
+    /// Bytes that it takes in the queue and on disk.
+    pub(crate) fn len(&self) -> usize {
+        frame::RECORD_HEADER + self.bytes.len()
+    }
+
+    /// Each event: what the index keeps of it, and its entry.
+    fn events(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
+        let mut start = 0;
+        self.entries.iter().map(move |(entry, end)| {
+            let bytes = &self.bytes[start..*end];
+            start = *end;
+            (entry, bytes)
+        })
+    }
+}
+
+impl Journal {
+    /// Opens the journal in `dir`, made if it is not there: takes the lock, reads every record into the index,
+    /// cuts a torn tail (and says so in the log), refuses other damage.
+    pub(crate) fn open(dir: &Path, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
+        fs::create_dir_all(dir).map_err(OpenError::io(dir))?;
+        let lock = identity::lock(dir)?;
+        let firsts = segment::list(dir)?;
+        let identity = Identity::open(dir, &clock, !firsts.is_empty())?;
+        segment::sync_dir(dir)?;
+        segment::sync_ancestors(dir)?;
+        let mut index = Index::default();
+        let tail = recovery::recover(dir, identity, &firsts, &mut index)?;
+        let (published, end) = watch::channel(index.end());
+        let index = Arc::new(RwLock::new(index));
+        let writer = Writer::new(dir, identity, settings.segment_bytes, clock, tail, Arc::clone(&index), published);
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let writer = thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || writer.run(waiting))
+            .map_err(OpenError::io(dir))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            identity,
+            index,
+            end,
+            room: Arc::new(Semaphore::new(settings.queue_bytes)),
+            queue_bytes: settings.queue_bytes,
+            queue: Some(queue),
+            writer: Some(writer),
+            _lock: lock,
+        })
+    }
+
+    /// Stores a batch. When it returns, the batch is on disk and in the index.
+    pub(crate) async fn append(&self, batch: Batch) -> Result<Appended, AppendError> {
+        // A batch larger than the whole queue gets in when nothing else waits.
+        let bytes = batch.len().min(self.queue_bytes) as u32;
+        let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) else {
+            return Err(AppendError::Full);
+        };
+        let (answer, answered) = oneshot::channel();
+        let queue = self.queue.as_ref().expect("the queue is closed by drop only");
+        match queue.try_send(Append { batch, answer, room }) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => return Err(AppendError::Full),
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(stopped()),
+        }
+        metrics::gauge!("annals_journal_queue_bytes").set((self.queue_bytes - self.room.available_permits()) as f64);
+        answered.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Which journal this is.
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Where the events are.
+    pub(crate) fn index(&self) -> &RwLock<Index> {
+        &self.index
+    }
+
+    /// The offset after the last event that is on disk and in the index, as it moves.
+    pub(crate) fn end(&self) -> watch::Receiver<u64> {
+        self.end.clone()
+    }
+
+    /// Reads events by their location. Blocks.
+    pub(crate) fn reader(&self) -> Reader {
+        Reader::new(&self.dir)
+    }
+}
+
+impl Drop for Journal {
+    /// What waits is still written.
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the journal's writer panicked");
+        }
+    }
+}
+
+fn stopped() -> AppendError {
+    AppendError::Unavailable("its writer has stopped".into())
+}
+
+#[cfg(test)]
+mod recovery_test;

@@ -1,0 +1,266 @@
+//! Owns the thread that writes: groups waiting appends, makes them durable, publishes them, answers.
+//! Never acknowledges what is not on disk, and never trusts pages whose sync failed.
+
+use std::{
+    collections::HashSet,
+    io,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::Instant,
+};
+
+use domain::Clock;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+
+use super::{
+    AppendError, Appended, Batch, ENTRY_HEADER, Identity, RelayBatch,
+    frame::{self, Header, RECORD_HEADER},
+    recovery::Tail,
+    segment::{self, SEGMENT_HEADER},
+};
+use crate::index::{Entry, Index};
+
+/// A group takes no further append beyond this: larger writes are not faster, and acknowledgements wait for them.
+const GROUP_BYTES: usize = 8 << 20;
+
+/// A batch that waits for the disk.
+pub(super) struct Append {
+    pub(super) batch: Batch,
+    pub(super) answer: oneshot::Sender<Result<Appended, AppendError>>,
+    /// Its bytes of the queue.
+    pub(super) room: OwnedSemaphorePermit,
+}
+
+impl Append {
+    /// Answers it, its bytes of the queue free again: who is told may append the next at once.
+    fn answered(self, answer: Result<Appended, AppendError>) {
+        drop(self.room);
+        // A caller who went away does not need the answer.
+        let _ = self.answer.send(answer);
+    }
+}
+
+pub(super) struct Writer {
+    dir: PathBuf,
+    identity: Identity,
+    segment_bytes: u64,
+    clock: Clock,
+    tail: Tail,
+    /// What must happen to the tail before the next write.
+    mend: Mend,
+    index: Arc<RwLock<Index>>,
+    end: watch::Sender<u64>,
+    buffer: Vec<u8>,
+}
+
+/// What a failure or a full segment asks for before the next write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mend {
+    Nothing,
+    /// A write failed: cut the segment to what is durable.
+    Cut,
+    /// The segment is full, or a sync failed and its pages cannot be trusted: cut it, and go on in a fresh one.
+    Replace,
+}
+
+/// What one write and one sync make durable.
+struct Group {
+    intake: i64,
+    end: u64,
+    /// Each event, the position of its entry, and its length.
+    events: Vec<(Entry, u32, u32)>,
+    ulids: HashSet<(u32, u128, bool)>,
+    batches: Vec<RelayBatch>,
+    answers: Vec<Result<Appended, AppendError>>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        dir: &Path,
+        identity: Identity,
+        segment_bytes: u64,
+        clock: Clock,
+        tail: Tail,
+        index: Arc<RwLock<Index>>,
+        end: watch::Sender<u64>,
+    ) -> Self {
+        let dir = dir.to_owned();
+        Self { dir, identity, segment_bytes, clock, tail, mend: Mend::Nothing, index, end, buffer: Vec::new() }
+    }
+
+    /// Writes until the queue is closed and empty.
+    pub(super) fn run(mut self, mut waiting: mpsc::Receiver<Append>) {
+        while let Some(first) = waiting.blocking_recv() {
+            let mut bytes = first.batch.len();
+            let mut appends = vec![first];
+            while bytes < GROUP_BYTES
+                && let Ok(next) = waiting.try_recv()
+            {
+                bytes += next.batch.len();
+                appends.push(next);
+            }
+            self.commit(appends);
+        }
+    }
+
+    fn commit(&mut self, appends: Vec<Append>) {
+        match self.store(&appends) {
+            Ok(answers) => {
+                for (append, answer) in appends.into_iter().zip(answers) {
+                    append.answered(answer);
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = %error, appends = appends.len(), "the journal refused appends");
+                metrics::counter!("annals_journal_refused_total").increment(appends.len() as u64);
+                let error = AppendError::Unavailable(error.to_string().into());
+                for append in appends {
+                    append.answered(Err(error.clone()));
+                }
+                // At once, so that a full disk has this room back; the next append tries again.
+                let _ = self.mend();
+            }
+        }
+    }
+
+    fn store(&mut self, appends: &[Append]) -> io::Result<Vec<Result<Appended, AppendError>>> {
+        let bytes: usize = appends.iter().map(|append| append.batch.len()).sum();
+        if self.tail.synced > SEGMENT_HEADER && self.tail.synced + bytes as u64 > self.segment_bytes {
+            self.mend = Mend::Replace;
+        }
+        self.mend()?;
+        let group = self.gather(appends);
+        if !self.buffer.is_empty() {
+            self.write()?;
+        }
+        Ok(self.publish(group))
+    }
+
+    /// Brings the tail into a state that can be appended to.
+    fn mend(&mut self) -> io::Result<()> {
+        if self.mend == Mend::Nothing {
+            return Ok(());
+        }
+        self.tail.file = segment::cut(&segment::path_of(&self.dir, self.tail.first), self.tail.synced)?;
+        if self.mend == Mend::Replace {
+            let first = self.index.read().unwrap_or_else(PoisonError::into_inner).end();
+            let file = segment::create(&self.dir, self.identity, first).map_err(io::Error::other)?;
+            self.tail = Tail { file, first, synced: SEGMENT_HEADER };
+        }
+        self.mend = Mend::Nothing;
+        Ok(())
+    }
+
+    /// Decides about each append and puts the records of those that are taken into the buffer.
+    fn gather(&mut self, appends: &[Append]) -> Group {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now().millis();
+        let events = appends.iter().map(|append| append.batch.entries.len()).sum();
+        let mut group = Group {
+            intake: index.last_intake().map_or(now, |last| now.max(last)),
+            end: index.end(),
+            events: Vec::with_capacity(events),
+            ulids: HashSet::with_capacity(events),
+            batches: Vec::new(),
+            answers: Vec::with_capacity(appends.len()),
+        };
+        self.buffer.clear();
+        for append in appends {
+            let answer = group.add(&append.batch, &index, &mut self.buffer, self.tail.synced, self.identity.mark());
+            group.answers.push(answer);
+        }
+        group
+    }
+
+    /// Makes the buffer durable.
+    fn write(&mut self) -> io::Result<()> {
+        if let Err(error) = self.tail.file.write_all_at(&self.buffer, self.tail.synced) {
+            self.mend = Mend::Cut;
+            return Err(error);
+        }
+        let started = Instant::now();
+        if let Err(error) = self.tail.file.sync_data() {
+            self.mend = Mend::Replace;
+            return Err(error);
+        }
+        metrics::histogram!("annals_journal_sync_seconds").record(started.elapsed());
+        metrics::gauge!("annals_journal_bytes").increment(self.buffer.len() as f64);
+        self.tail.synced += self.buffer.len() as u64;
+        self.buffer.clear();
+        self.buffer.shrink_to(GROUP_BYTES);
+        Ok(())
+    }
+
+    /// Shows readers what is durable now.
+    fn publish(&self, group: Group) -> Vec<Result<Appended, AppendError>> {
+        let Group { intake, end, events, ulids: _, batches, answers } = group;
+        metrics::counter!("annals_events_appended_total").increment(events.len() as u64);
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.begin_segment(self.tail.first);
+        for (entry, position, length) in events {
+            index.push(entry, intake, position, length);
+        }
+        for batch in batches {
+            index.took(batch);
+        }
+        drop(index);
+        self.end.send_replace(end);
+        answers
+    }
+}
+
+impl Group {
+    /// Takes a batch into the group, as one record of `buffer`, which will be written at `base` of the segment.
+    fn add(
+        &mut self,
+        batch: &Batch,
+        index: &Index,
+        buffer: &mut Vec<u8>,
+        base: u64,
+        mark: u64,
+    ) -> Result<Appended, AppendError> {
+        if let Some(sent) = batch.relay {
+            let pending = self.batches.iter().rev().find(|pending| pending.relay == sent.relay);
+            let last = pending.map_or_else(|| index.last_batch(sent.relay), |pending| pending.number);
+            if sent.number <= last {
+                return Ok(Appended { end: self.end, duplicates: (0..batch.entries.len() as u32).collect() });
+            }
+            if sent.number > last + 1 {
+                return Err(AppendError::Gap { batch: sent, last });
+            }
+            self.batches.push(sent);
+        }
+        let (first, start) = (self.end, buffer.len());
+        buffer.resize(start + RECORD_HEADER, 0);
+        let mut duplicates = Vec::new();
+        for (place, (entry, bytes)) in batch.events().enumerate() {
+            if index.has(entry) || !self.ulids.insert((entry.tenant.0, entry.ulid.0, entry.is_mutation())) {
+                duplicates.push(place as u32);
+                continue;
+            }
+            let position = base + buffer.len() as u64;
+            self.events.push((*entry, position as u32, (bytes.len() - ENTRY_HEADER) as u32));
+            self.end += 1;
+            buffer.extend_from_slice(bytes);
+        }
+        if self.end == first && batch.relay.is_none() {
+            buffer.truncate(start);
+        } else {
+            let header = Header {
+                first,
+                position: base + start as u64,
+                synced: base,
+                intake: self.intake,
+                relay: batch.relay,
+                events: (self.end - first) as u32,
+            };
+            frame::seal(buffer, start, mark, &header);
+        }
+        Ok(Appended { end: self.end, duplicates })
+    }
+}
+
+#[cfg(test)]
+#[path = "writer_test.rs"]
+mod tests;

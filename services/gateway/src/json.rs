@@ -1,0 +1,30 @@
+//! The JSON of the wire.
+//!
+//! Owns which members a thing, a relationship, an event and a mutation have over HTTP, in both directions. Number
+//! lexemes and key order of `data` pass as they are. Never applies a rule that the services apply.
+
+mod event;
+mod mutation;
+mod namespace;
+mod place;
+mod read;
+mod relationship;
+mod thing;
+mod write;
+
+pub(crate) use event::{read_events, read_kind, read_lines};
+pub(crate) use mutation::changes;
+pub(crate) use namespace::read_namespace;
+pub(crate) use read::{Fields, Violations, parse, unknown};
+pub(crate) use relationship::read_relationship;
+pub(crate) use thing::{read_patch, read_thing};
+
+// A program that talks gRPC shows and reads the same JSON.
+pub use event::{event, read_line};
+pub use mutation::mutation;
+pub use namespace::namespace;
+pub use relationship::relationship;
+pub use thing::thing;
+pub use write::Writer;
+#[cfg(test)]
+pub(crate) use {event::EVENT_COLUMNS, relationship::RELATIONSHIP_MEMBERS, thing::THING_MEMBERS};

@@ -1,0 +1,13 @@
+//! The gateway as a process of its own.
+
+use serve::{Context, Peer};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let program = clap::Command::new("gateway").about("The gateway of Annals").version(env!("CARGO_PKG_VERSION"));
+    let (config, addresses): (serve::Config, gateway::Config) = serve::config::load(program, &[])?;
+    let context = Context::open(&config)?;
+    let gateway = gateway::open(&context, &Peer::remote(addresses.things), &Peer::remote(addresses.events));
+    serve::run(&config, context, vec![gateway]).await?;
+    Ok(())
+}

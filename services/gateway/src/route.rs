@@ -1,0 +1,115 @@
+//! Which resource a URL path is.
+//!
+//! Owns the shape of the URL space. Never resolves a name: where a namespace ends is known to things only.
+
+/// A resource; what is borrowed is still percent-encoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Route<'a> {
+    /// `/`.
+    Landing,
+    /// `/{ns}/{id}`, whole.
+    Thing(&'a str),
+    /// `/{ns}/`, without the slashes around.
+    Things(&'a str),
+    /// One segment without a slash behind it: a namespace that wants one.
+    Bare(&'a str),
+    /// `/_/relationships/{ns}/{id}`, from the slash before the namespace on.
+    Relationship(&'a str),
+    /// `/_/namespaces/{ns}`.
+    Namespace(&'a str),
+    /// `/_/events`.
+    Events,
+    /// `/_/events/tail`.
+    Tail,
+    /// `/_/openapi.json`.
+    OpenApi,
+    /// `/_/reasons/{reason}`.
+    Reason(&'a str),
+    /// `/_/style.css`.
+    Style,
+    /// Anything else.
+    Unknown,
+}
+
+impl<'a> Route<'a> {
+    /// The resource at `path`, which begins with a slash.
+    pub(crate) fn of(path: &'a str) -> Self {
+        let rest = path.strip_prefix('/').unwrap_or(path);
+        if let Some(own) = rest.strip_prefix("_/") {
+            return Self::of_ours(own);
+        }
+        match rest.strip_suffix('/') {
+            Some(ns) => Self::Things(ns),
+            None if rest.is_empty() => Self::Landing,
+            None if rest == "_" => Self::Unknown,
+            None if rest.contains('/') || rest.contains("%2F") || rest.contains("%2f") => Self::Thing(path),
+            None => Self::Bare(rest),
+        }
+    }
+
+    fn of_ours(path: &'a str) -> Self {
+        match path {
+            "events" => return Self::Events,
+            "events/tail" => return Self::Tail,
+            "openapi.json" => return Self::OpenApi,
+            "style.css" => return Self::Style,
+            _ => {}
+        }
+        match path.split_once('/') {
+            Some(("relationships", name)) if !name.is_empty() => Self::Relationship(&path["relationships".len()..]),
+            Some(("namespaces", ns)) if !ns.is_empty() => Self::Namespace(ns),
+            Some(("reasons", reason)) if !reason.is_empty() => Self::Reason(reason),
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Its name in metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Landing => "/",
+            Self::Thing(_) => "/{ns}/{id}",
+            Self::Things(_) | Self::Bare(_) => "/{ns}/",
+            Self::Relationship(_) => "/_/relationships/{ns}/{id}",
+            Self::Namespace(_) => "/_/namespaces/{ns}",
+            Self::Events => "/_/events",
+            Self::Tail => "/_/events/tail",
+            Self::OpenApi => "/_/openapi.json",
+            Self::Reason(_) => "/_/reasons/{reason}",
+            Self::Style => "/_/style.css",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_two_segments_or_more_is_a_thing() {
+        for path in ["/onet/15-1252.00", "/github.com/repos/dot-do/workers", "/onet%2F15-1252.00", "/onet/~"] {
+            assert_eq!(Route::of(path), Route::Thing(path));
+        }
+    }
+
+    #[test]
+    fn a_slash_at_the_end_lists_a_namespace() {
+        assert_eq!(Route::of("/onet/"), Route::Things("onet"));
+        assert_eq!(Route::of("/github.com/repos/"), Route::Things("github.com/repos"));
+        assert_eq!(Route::of("/onet"), Route::Bare("onet"));
+        assert_eq!(Route::of("//"), Route::Things(""));
+    }
+
+    #[test]
+    fn what_is_not_a_thing_lives_under_an_underscore() {
+        assert_eq!(Route::of("/"), Route::Landing);
+        assert_eq!(Route::of("/_/events"), Route::Events);
+        assert_eq!(Route::of("/_/events/tail"), Route::Tail);
+        assert_eq!(Route::of("/_/relationships/onet/a/b"), Route::Relationship("/onet/a/b"));
+        assert_eq!(Route::of("/_/namespaces/github.com/repos"), Route::Namespace("github.com/repos"));
+        assert_eq!(Route::of("/_/reasons/NOT_FOUND"), Route::Reason("NOT_FOUND"));
+        for path in ["/_", "/_/", "/_/event", "/_/events/", "/_/relationships/", "/_/namespaces"] {
+            assert_eq!(Route::of(path), Route::Unknown, "{path}");
+        }
+    }
+}

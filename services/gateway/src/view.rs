@@ -1,0 +1,147 @@
+//! Which view of a thing or relationship a URL asks for.
+//!
+//! Owns the parameters of each view. Never reads anything.
+
+use domain::{AsOf, Invalid, Variant};
+use proto::common::v1::Reason;
+use proto::things::v1::Direction;
+
+use crate::problem::Problem;
+use crate::query::{Page, Query};
+
+/// What is shown of a name.
+pub(crate) enum View {
+    /// Its present state.
+    Now {
+        /// With the embedding.
+        with_embedding: bool,
+    },
+    /// A state of the past.
+    At(AsOf),
+    /// Its mutations, oldest first.
+    History(Page),
+    /// The relationships at it.
+    Relationships { direction: Direction, relationship_type: String, page: Page },
+    /// What differs between two of its states; without a second it is the present one.
+    Diff { from: AsOf, to: Option<AsOf> },
+}
+
+impl View {
+    /// The view of a thing, and the variant that the query names.
+    pub(crate) fn of_thing(query: &Query) -> Result<(Self, Option<Variant>), Problem> {
+        let view = match query.text("view") {
+            None => {
+                query.only(&["at", "view", "variant", "embedding"])?;
+                Self::state(query)?
+            }
+            Some("relationships") => {
+                query.only(&["view", "variant", "direction", "type", "page_size", "page_token"])?;
+                let direction = match query.text("direction") {
+                    None | Some("both") => Direction::Unspecified,
+                    Some("outgoing") => Direction::Outgoing,
+                    Some("incoming") => Direction::Incoming,
+                    Some(_) => return Err(Invalid::new("direction", "must be outgoing, incoming or both").into()),
+                };
+                Self::Relationships { direction, relationship_type: query.text_or_empty("type"), page: query.page()? }
+            }
+            Some("similar") => {
+                return Err(Problem::new(
+                    Reason::MethodUnknown,
+                    "view=similar comes with search, which is not here yet",
+                ));
+            }
+            Some(view) => Self::of_past(view, query, "must be history, relationships, diff or similar")?,
+        };
+        Ok((view, query.parsed("variant")?))
+    }
+
+    /// The view of a relationship.
+    pub(crate) fn of_relationship(query: &Query) -> Result<Self, Problem> {
+        match query.text("view") {
+            None => {
+                query.only(&["at", "view"])?;
+                Self::state(query)
+            }
+            Some(view) => {
+                if query.text("variant").is_some() {
+                    return Err(Invalid::new("variant", "must not be given: relationships have no variants").into());
+                }
+                Self::of_past(view, query, "must be history or diff")
+            }
+        }
+    }
+
+    fn state(query: &Query) -> Result<Self, Problem> {
+        let with_embedding = query.flag("embedding")?;
+        match query.as_of("at")? {
+            Some(_) if with_embedding => {
+                Err(Invalid::new("embedding", "must not come with at: embeddings have no history").into())
+            }
+            Some(as_of) => Ok(Self::At(as_of)),
+            None => Ok(Self::Now { with_embedding }),
+        }
+    }
+
+    fn of_past(view: &str, query: &Query, rule: &str) -> Result<Self, Problem> {
+        match view {
+            "history" => {
+                query.only(&["view", "variant", "page_size", "page_token"])?;
+                Ok(Self::History(query.page()?))
+            }
+            "diff" => {
+                query.only(&["view", "variant", "from", "to"])?;
+                let from = query.as_of("from")?.ok_or_else(|| Invalid::new("from", "is required with view=diff"))?;
+                Ok(Self::Diff { from, to: query.as_of("to")? })
+            }
+            _ => Err(Invalid::new("view", rule).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse as _;
+
+    use super::*;
+
+    fn status(raw: &str) -> Option<u16> {
+        let query = Query::parse(Some(raw)).unwrap();
+        View::of_thing(&query).err().map(|problem| problem.into_response().status().as_u16())
+    }
+
+    #[test]
+    fn each_view_takes_its_own_parameters() {
+        for raw in [
+            "",
+            "embedding=true&variant=es",
+            "at=01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "view=history&page_size=10",
+            "view=relationships&direction=outgoing&type=uses",
+            "view=diff&from=2026-01-31T09:30:00Z",
+        ] {
+            assert_eq!(status(raw), None, "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_a_view_does_not_take_is_refused() {
+        for raw in [
+            "view=histroy",
+            "view=history&at=2026-01-31T09:30:00Z",
+            "view=relationships&at=2026-01-31T09:30:00Z",
+            "view=diff",
+            "at=yesterday",
+            "at=2026-01-31T09:30:00Z&embedding=true",
+            "direction=outgoing",
+            "view=relationships&direction=up",
+            "variant=ES_MX",
+        ] {
+            assert_eq!(status(raw), Some(400), "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_comes_with_search_is_said_to_be_missing() {
+        assert_eq!(status("view=similar"), Some(501));
+    }
+}

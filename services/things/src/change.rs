@@ -1,0 +1,194 @@
+//! Owns what verbs ask of the store and what it answers: changes, and the plan of mutations that carries one out.
+//! Never reads or writes anything.
+
+use domain::{
+    Clock, Condition, Entity, Key, Mutation, Namespace, Provenance, Reference, Relationship, State, Style, Thing,
+    ThingBody, Timestamp,
+};
+use proto::convert::{NewRelationship, ThingPatch};
+use serve::Caller;
+use ulid::Ulid;
+
+/// Changes of one caller that are committed together. Each stands for itself: one that is refused leaves nothing and
+/// does not stop the others.
+#[derive(Clone, Debug)]
+pub(crate) struct Write {
+    /// Who asks; the changes are of their tenant.
+    pub(crate) caller: Caller,
+    /// What every mutation says about who and why.
+    pub(crate) provenance: Provenance,
+    /// Applied in order; each sees what those before it did.
+    pub(crate) changes: Vec<Change>,
+}
+
+/// One change that a caller asks for.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    /// Creates or replaces a thing.
+    PutThing {
+        /// Its name.
+        reference: Reference,
+        /// Its new state, whole.
+        body: ThingBody,
+        /// What must hold.
+        condition: Condition,
+    },
+    /// Changes fields of a thing.
+    PatchThing {
+        /// Its name.
+        reference: Reference,
+        /// Which fields, and how.
+        patch: ThingPatch,
+        /// What must hold.
+        condition: Condition,
+    },
+    /// Deletes a thing, and with a canonical one its variants and the relationships at it.
+    DeleteThing {
+        /// Its name.
+        reference: Reference,
+        /// What must hold.
+        condition: Condition,
+    },
+    /// Creates or replaces a relationship.
+    PutRelationship {
+        /// Its name, ends and the rest.
+        relationship: NewRelationship,
+        /// What must hold.
+        condition: Condition,
+    },
+    /// Deletes a relationship.
+    DeleteRelationship {
+        /// Its name.
+        reference: Reference,
+        /// What must hold.
+        condition: Condition,
+    },
+    /// Registers a namespace.
+    RegisterNamespace {
+        /// Its name.
+        ns: Namespace,
+        /// How its ids are spelled.
+        style: Style,
+    },
+}
+
+/// What a change did.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Applied {
+    /// A thing has this state.
+    Thing {
+        /// The state.
+        thing: Thing,
+        /// Of its namespace.
+        style: Style,
+        /// How it came to have it.
+        outcome: Outcome,
+    },
+    /// A relationship has this state.
+    Relationship {
+        /// The state.
+        relationship: Relationship,
+        /// Of its namespace.
+        style: Style,
+        /// How it came to have it.
+        outcome: Outcome,
+    },
+    /// A thing or relationship is gone.
+    Deleted {
+        /// Its name.
+        key: Key,
+        /// Its deletion.
+        ulid: Ulid,
+        /// How many variants went with it.
+        variants: usize,
+        /// How many relationships went with it.
+        relationships: usize,
+    },
+    /// A namespace is registered.
+    Namespace {
+        /// Its name.
+        ns: Namespace,
+        /// How its ids are spelled.
+        style: Style,
+        /// When it was registered.
+        created_at: Timestamp,
+    },
+}
+
+/// How a put name came to have its state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// It had none before.
+    Created,
+    /// It had another one before.
+    Replaced,
+    /// It was so already; nothing was written.
+    Unchanged,
+}
+
+impl Outcome {
+    /// `created`, `replaced` or `unchanged`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Replaced => "replaced",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// What carries out one change: a backend stores all of it or nothing.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Plan {
+    /// A namespace that is registered first.
+    pub(crate) register: Option<(Namespace, Style, Timestamp)>,
+    /// The new states, in order, each with its event.
+    pub(crate) mutations: Vec<Mutation>,
+    /// What the caller is told.
+    pub(crate) applied: Applied,
+}
+
+impl Plan {
+    /// Writes nothing.
+    pub(crate) fn nothing(applied: Applied) -> Self {
+        Self { register: None, mutations: Vec::new(), applied }
+    }
+}
+
+/// From whom a change comes, and the clock that gives it its ULIDs.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    pub(crate) caller: &'a Caller,
+    pub(crate) provenance: &'a Provenance,
+    pub(crate) clock: &'a Clock,
+}
+
+impl Origin<'_> {
+    /// A new ULID of a name whose newest mutation is `last`.
+    pub(crate) fn ulid_after(&self, last: Option<Ulid>) -> Ulid {
+        self.clock.ulid_after(last)
+    }
+
+    /// The mutation of a thing.
+    pub(crate) fn thing(&self, ulid: Ulid, before: Option<Thing>, after: Option<Thing>) -> Mutation {
+        let latest = after.as_ref().or(before.as_ref()).expect("a mutation has a state");
+        let entity = Entity::thing(latest.key.clone(), latest.body.thing_type.clone());
+        self.mutation(ulid, entity, before.map(State::Thing), after.map(State::Thing))
+    }
+
+    /// The mutation of a relationship.
+    pub(crate) fn relationship(
+        &self,
+        ulid: Ulid,
+        before: Option<Relationship>,
+        after: Option<Relationship>,
+    ) -> Mutation {
+        let latest = after.as_ref().or(before.as_ref()).expect("a mutation has a state");
+        let entity = Entity::relationship(latest.name.clone(), latest.body.relationship_type.clone());
+        self.mutation(ulid, entity, before.map(State::Relationship), after.map(State::Relationship))
+    }
+
+    fn mutation(&self, ulid: Ulid, entity: Entity, before: Option<State>, after: Option<State>) -> Mutation {
+        Mutation { ulid, entity, before, after, provenance: self.provenance.clone() }
+    }
+}

@@ -1,0 +1,335 @@
+//! The service on the wire: decode, verb, encode. Decides nothing.
+
+use domain::{Condition, Invalid, Provenance, Relationship, Style, Thing, TypeName, Variant, url};
+use futures::StreamExt as _;
+use proto::common::v1::{self as common};
+use proto::convert::{
+    condition, entity_kind, key_to_wire, name_to_wire, namespace_to_wire, reference, relationship_body,
+    relationship_to_wire, style, style_to_wire, thing_body, thing_patch, thing_to_wire, timestamp, visibility_to_wire,
+};
+use proto::things::v1::{self as wire, things_service_server::ThingsService};
+use serve::page;
+use serve::{Caller, Refusal};
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::change::Change;
+use crate::delete::Deleted;
+use crate::import::{Report, Rows};
+use crate::list::PageRequest;
+use crate::store::{Direction, Read, Resolved};
+use crate::{Call, Put, Things};
+
+/// Metadata of an answer to a write: the name's newest mutation, and what the write did.
+const ULID: &str = "annals-ulid";
+const OUTCOME: &str = "annals-outcome";
+
+#[tonic::async_trait]
+impl ThingsService for Things {
+    async fn get_thing(&self, request: Request<wire::GetThingRequest>) -> Result<Response<wire::Thing>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let wire::GetThingRequest { key, preferred_variants, include_embedding } = request;
+        let reference = reference("key", key).map_err(Refusal::from)?;
+        let preferred = preferred(&preferred_variants).map_err(Refusal::from)?;
+        let found = self.get_thing(Caller::of(&extensions)?, reference, preferred, include_embedding).await?;
+        Ok(Response::new(thing(found)))
+    }
+
+    async fn put_thing(&self, request: Request<wire::PutThingRequest>) -> Result<Response<wire::Thing>, Status> {
+        let caller = Caller::of(request.extensions())?.clone();
+        let wire::PutThingRequest { thing, condition: held, request_id, cause } = request.into_inner();
+        let call = self.call(caller, request_id, cause).map_err(Refusal::from)?;
+        let (reference, body) = thing_body(thing).map_err(Refusal::from)?;
+        let condition = condition(held).map_err(Refusal::from)?;
+        Ok(put_thing(self.put_thing(call, reference, body, condition).await?))
+    }
+
+    async fn patch_thing(&self, request: Request<wire::PatchThingRequest>) -> Result<Response<wire::Thing>, Status> {
+        let caller = Caller::of(request.extensions())?.clone();
+        let mut request = request.into_inner();
+        let (request_id, cause) = (std::mem::take(&mut request.request_id), std::mem::take(&mut request.cause));
+        let call = self.call(caller, request_id, cause).map_err(Refusal::from)?;
+        let condition = condition(request.condition.take()).map_err(Refusal::from)?;
+        let (reference, patch) = thing_patch(request).map_err(Refusal::from)?;
+        Ok(put_thing(self.patch_thing(call, reference, patch, condition).await?))
+    }
+
+    async fn delete_thing(
+        &self,
+        request: Request<wire::DeleteThingRequest>,
+    ) -> Result<Response<wire::DeleteThingResponse>, Status> {
+        let caller = Caller::of(request.extensions())?.clone();
+        let wire::DeleteThingRequest { key, condition, request_id, cause } = request.into_inner();
+        let call = self.call(caller, request_id, cause).map_err(Refusal::from)?;
+        let reference = reference("key", key).map_err(Refusal::from)?;
+        let condition = condition_of_deletion(condition).map_err(Refusal::from)?;
+        let Deleted { key, ulid, variants, relationships } = self.delete_thing(call, reference, condition).await?;
+        let answer = wire::DeleteThingResponse {
+            key: Some(key_to_wire(&key)),
+            ulid: ulid.to_string(),
+            deleted_variants: variants as i32,
+            deleted_relationships: relationships as i32,
+        };
+        Ok(written(answer, &ulid.to_string(), "deleted"))
+    }
+
+    async fn list_things(
+        &self,
+        request: Request<wire::ListThingsRequest>,
+    ) -> Result<Response<wire::ListThingsResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let wire::ListThingsRequest { ns, r#type, page_size, page_token } = request;
+        let ns = ns.parse().map_err(Refusal::from)?;
+        let thing_type = type_filter(&r#type).map_err(Refusal::from)?;
+        let page = PageRequest { size: page::size(page_size)?, token: page_token };
+        let listed = self.list_things(Caller::of(&extensions)?, ns, thing_type, &page).await?;
+        Ok(Response::new(wire::ListThingsResponse {
+            things: listed.items.into_iter().map(thing).collect(),
+            next_page_token: listed.next_page_token,
+        }))
+    }
+
+    async fn batch_get_things(
+        &self,
+        request: Request<wire::BatchGetThingsRequest>,
+    ) -> Result<Response<wire::BatchGetThingsResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let wire::BatchGetThingsRequest { keys, include_embedding } = request;
+        let references = keys.iter().enumerate().map(|(at, key)| reference(&format!("keys[{at}]"), Some(key.clone())));
+        let references = references.collect::<Result<_, _>>().map_err(Refusal::from)?;
+        let reads = self.batch_get_things(Caller::of(&extensions)?, references, include_embedding).await?;
+        let mut answer = wire::BatchGetThingsResponse::default();
+        for (key, read) in keys.into_iter().zip(reads) {
+            match read {
+                Read::Found(found, style) => answer.things.push(thing((*found, style))),
+                Read::Missing => answer.missing.push(key),
+                Read::Unread => answer.unread.push(key),
+            }
+        }
+        Ok(Response::new(answer))
+    }
+
+    async fn import_things(
+        &self,
+        request: Request<Streaming<wire::ImportThingsRequest>>,
+    ) -> Result<Response<wire::ImportThingsResponse>, Status> {
+        let (_, extensions, messages) = request.into_parts();
+        let caller = Caller::of(&extensions)?;
+        let messages = messages.map(|message| self.rows(caller, message?));
+        let report = self.import(caller, messages.boxed()).await?;
+        Ok(Response::new(import_report(report)))
+    }
+
+    async fn get_relationship(
+        &self,
+        request: Request<wire::GetRelationshipRequest>,
+    ) -> Result<Response<wire::Relationship>, Status> {
+        let (_, extensions, wire::GetRelationshipRequest { key }) = request.into_parts();
+        let reference = relationship_reference(key).map_err(Refusal::from)?;
+        let found = self.get_relationship(Caller::of(&extensions)?, &reference).await?;
+        Ok(Response::new(relationship(found)))
+    }
+
+    async fn put_relationship(
+        &self,
+        request: Request<wire::PutRelationshipRequest>,
+    ) -> Result<Response<wire::Relationship>, Status> {
+        let caller = Caller::of(request.extensions())?.clone();
+        let wire::PutRelationshipRequest { relationship: given, condition: held, request_id, cause } =
+            request.into_inner();
+        let call = self.call(caller, request_id, cause).map_err(Refusal::from)?;
+        let body = relationship_body(given).map_err(Refusal::from)?;
+        let condition = condition(held).map_err(Refusal::from)?;
+        let Put { state, style, outcome } = self.put_relationship(call, body, condition).await?;
+        let etag = state.etag.to_string();
+        Ok(written(relationship((state, style)), &etag, outcome.as_str()))
+    }
+
+    async fn delete_relationship(
+        &self,
+        request: Request<wire::DeleteRelationshipRequest>,
+    ) -> Result<Response<wire::DeleteRelationshipResponse>, Status> {
+        let caller = Caller::of(request.extensions())?.clone();
+        let wire::DeleteRelationshipRequest { key, condition, request_id, cause } = request.into_inner();
+        let call = self.call(caller, request_id, cause).map_err(Refusal::from)?;
+        let reference = relationship_reference(key).map_err(Refusal::from)?;
+        let condition = condition_of_deletion(condition).map_err(Refusal::from)?;
+        let Deleted { key, ulid, .. } = self.delete_relationship(call, reference, condition).await?;
+        let ulid = ulid.to_string();
+        let answer = wire::DeleteRelationshipResponse { key: Some(name_to_wire(&key.name())), ulid: ulid.clone() };
+        Ok(written(answer, &ulid, "deleted"))
+    }
+
+    async fn list_relationships(
+        &self,
+        request: Request<wire::ListRelationshipsRequest>,
+    ) -> Result<Response<wire::ListRelationshipsResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let wire::ListRelationshipsRequest { thing, direction, r#type, page_size, page_token } = request;
+        let thing = reference("thing", thing)
+            .and_then(|thing| thing.without_variant().map_err(|error| error.within("thing")))
+            .map_err(Refusal::from)?;
+        let direction = self::direction(direction).map_err(Refusal::from)?;
+        let relationship_type = type_filter(&r#type).map_err(Refusal::from)?;
+        let page = PageRequest { size: page::size(page_size)?, token: page_token };
+        let caller = Caller::of(&extensions)?;
+        let listed = self.list_relationships(caller, thing, direction, relationship_type, &page).await?;
+        Ok(Response::new(wire::ListRelationshipsResponse {
+            relationships: listed.items.into_iter().map(relationship).collect(),
+            next_page_token: listed.next_page_token,
+        }))
+    }
+
+    async fn register_namespace(
+        &self,
+        request: Request<wire::RegisterNamespaceRequest>,
+    ) -> Result<Response<wire::Namespace>, Status> {
+        let caller = Caller::of(request.extensions())?.clone();
+        let wire::RegisterNamespaceRequest { ns, style: word } = request.into_inner();
+        let ns: domain::Namespace = ns.parse().map_err(Refusal::from)?;
+        let style = style(word).map_err(Refusal::from)?;
+        let call = self.call(caller, String::new(), String::new()).map_err(Refusal::from)?;
+        let created_at = self.register_namespace(call, ns.clone(), style).await?;
+        Ok(Response::new(namespace_to_wire(&ns, style, created_at)))
+    }
+
+    async fn resolve_name(
+        &self,
+        request: Request<wire::ResolveNameRequest>,
+    ) -> Result<Response<wire::ResolveNameResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let wire::ResolveNameRequest { key, kind, as_of } = request;
+        let kind = entity_kind("kind", kind).map_err(Refusal::from)?.unwrap_or_default();
+        let reference = match kind {
+            domain::EntityKind::Thing => reference("key", key),
+            domain::EntityKind::Relationship => relationship_reference(key),
+        };
+        let as_of = timestamp("as_of", as_of).map_err(Refusal::from)?;
+        let caller = Caller::of(&extensions)?;
+        let resolved = self.resolve_name(caller, reference.map_err(Refusal::from)?, kind, as_of).await?;
+        let Resolved { key, style, exists, visibility, last } = resolved;
+        let url = match kind {
+            domain::EntityKind::Thing => url::encode(&key, style),
+            domain::EntityKind::Relationship => url::encode_relationship(&key.name(), style),
+        };
+        Ok(Response::new(wire::ResolveNameResponse {
+            key: Some(key_to_wire(&key)),
+            style: style_to_wire(style).into(),
+            exists,
+            visibility: visibility_to_wire(visibility).into(),
+            last_ulid: last.to_string(),
+            url,
+        }))
+    }
+}
+
+impl Things {
+    fn call(&self, caller: Caller, request_id: String, cause: String) -> Result<Call, Invalid> {
+        let provenance = self.provenance(&caller, request_id, cause)?;
+        Ok(Call { caller, provenance })
+    }
+
+    fn provenance(&self, caller: &Caller, request_id: String, cause: String) -> Result<Provenance, Invalid> {
+        if request_id.len() > 128 || request_id.chars().any(char::is_control) {
+            return Err(Invalid::new("request_id", "must be at most 128 bytes without control characters"));
+        }
+        if cause.len() > 1_024 || cause.contains('\0') {
+            return Err(Invalid::new("cause", "must be at most 1,024 bytes without NUL"));
+        }
+        let request_id = if request_id.is_empty() { self.clock.ulid().to_string() } else { request_id };
+        Ok(Provenance { actor: (*caller.principal).into(), request_id: request_id.into(), cause: cause.into() })
+    }
+
+    fn rows(&self, caller: &Caller, message: wire::ImportThingsRequest) -> Result<Rows, Status> {
+        let wire::ImportThingsRequest { rows, request_id, cause } = message;
+        let provenance = self.provenance(caller, request_id, cause).map_err(Refusal::from)?;
+        Ok(Rows { rows: rows.into_iter().map(|row| import_row(row).map_err(Refusal::from)).collect(), provenance })
+    }
+}
+
+fn import_row(row: wire::ImportRow) -> Result<Change, Invalid> {
+    match row.row {
+        Some(wire::import_row::Row::Thing(thing)) => {
+            let (reference, body) = thing_body(Some(thing))?;
+            Ok(Change::PutThing { reference, body, condition: Condition::None })
+        }
+        Some(wire::import_row::Row::Relationship(relationship)) => {
+            let relationship = relationship_body(Some(relationship))?;
+            Ok(Change::PutRelationship { relationship, condition: Condition::None })
+        }
+        None => Err(Invalid::new("row", "must be a thing or a relationship")),
+    }
+}
+
+fn import_report(report: Report) -> wire::ImportThingsResponse {
+    let Report { created, replaced, unchanged, failed, failures, last } = report;
+    let failure = |(row, refusal): (u64, Refusal)| wire::ImportFailure {
+        row: row as i64,
+        reason: refusal.reason_name().to_owned(),
+        field: refusal.violations.first().map(|invalid| invalid.field.clone()).unwrap_or_default(),
+        message: refusal.message,
+    };
+    wire::ImportThingsResponse {
+        created: created as i64,
+        replaced: replaced as i64,
+        unchanged: unchanged as i64,
+        failed: failed as i64,
+        failures: failures.into_iter().map(failure).collect(),
+        last_ulid: last.map(|ulid| ulid.to_string()).unwrap_or_default(),
+    }
+}
+
+fn preferred(variants: &[String]) -> Result<Vec<Variant>, Invalid> {
+    let parsed: Result<_, Invalid> = variants.iter().map(|variant| variant.parse()).collect();
+    parsed.map_err(|Invalid { rule, .. }| Invalid::new("preferred_variants", rule))
+}
+
+fn relationship_reference(key: Option<common::Key>) -> Result<domain::Reference, Invalid> {
+    reference("key", key)?.without_variant().map_err(|error| error.within("key"))
+}
+
+fn condition_of_deletion(given: Option<wire::Condition>) -> Result<Condition, Invalid> {
+    match condition(given)? {
+        Condition::CreateOnly => Err(Invalid::new("condition.create_only", "is not for deletions")),
+        condition => Ok(condition),
+    }
+}
+
+fn type_filter(word: &str) -> Result<Option<TypeName>, Invalid> {
+    if word.is_empty() { Ok(None) } else { word.parse().map(Some) }
+}
+
+fn direction(word: i32) -> Result<Direction, Invalid> {
+    match wire::Direction::try_from(word) {
+        Ok(wire::Direction::Unspecified) => Ok(Direction::Both),
+        Ok(wire::Direction::Outgoing) => Ok(Direction::Outgoing),
+        Ok(wire::Direction::Incoming) => Ok(Direction::Incoming),
+        Err(_) => Err(Invalid::new("direction", "must be outgoing, incoming or both")),
+    }
+}
+
+fn thing((thing, style): (Thing, Style)) -> wire::Thing {
+    let url = url::encode(&thing.key, style);
+    thing_to_wire(thing, url)
+}
+
+fn relationship((relationship, style): (Relationship, Style)) -> wire::Relationship {
+    let url = url::encode_relationship(&relationship.name, style);
+    relationship_to_wire(relationship, url)
+}
+
+/// A put thing, without its embedding: that is asked for.
+fn put_thing(put: Put<Thing>) -> Response<wire::Thing> {
+    let Put { mut state, style, outcome } = put;
+    state.body.embedding = None;
+    let etag = state.etag.to_string();
+    written(thing((state, style)), &etag, outcome.as_str())
+}
+
+fn written<T>(answer: T, ulid: &str, outcome: &'static str) -> Response<T> {
+    let mut response = Response::new(answer);
+    let metadata: &mut MetadataMap = response.metadata_mut();
+    metadata.insert(ULID, ulid.parse().expect("a ULID is ASCII"));
+    metadata.insert(OUTCOME, outcome.parse().expect("an outcome is ASCII"));
+    response
+}

@@ -1,0 +1,153 @@
+//! Importing many things and relationships, message by message.
+//!
+//! Owns the count of rows and what is said about those that are left out. Never stops for a bad row.
+
+use std::collections::VecDeque;
+
+use domain::Provenance;
+use futures::future::BoxFuture;
+use futures::{Stream, StreamExt as _};
+use serve::{Caller, Refusal};
+use ulid::Ulid;
+
+use crate::Things;
+use crate::change::{Applied, Change, Outcome, Write};
+
+/// The most rows of one message.
+const MAX_ROWS: usize = 1_000;
+/// Messages that are with the store at a time: the next one is decoded while the one before is committed.
+const IN_FLIGHT: usize = 2;
+/// How many rows that were left out are told of.
+const MAX_FAILURES: usize = 1_000;
+
+/// One message: rows that are decoded, and refusals of those that could not be.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    /// In order.
+    pub(crate) rows: Vec<Result<Change, Refusal>>,
+    /// What the mutations say; of the first message it counts for all.
+    pub(crate) provenance: Provenance,
+}
+
+/// What an import did.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Report {
+    /// Rows that made something new.
+    pub(crate) created: u64,
+    /// Rows that changed something.
+    pub(crate) replaced: u64,
+    /// Rows that were already so.
+    pub(crate) unchanged: u64,
+    /// Rows that were left out.
+    pub(crate) failed: u64,
+    /// Why, for the first 1,000 of them.
+    pub(crate) failures: Vec<(u64, Refusal)>,
+    /// The last mutation.
+    pub(crate) last: Option<Ulid>,
+}
+
+impl Things {
+    /// Puts every row of `messages`, in order; each message is one transaction. Ends at the first error of the stream
+    /// or of the store; messages that were committed before stay.
+    pub(crate) async fn import<E: From<Refusal>>(
+        &self,
+        caller: &Caller,
+        mut messages: impl Stream<Item = Result<Rows, E>> + Unpin + Send,
+    ) -> Result<Report, E> {
+        let mut import = Import { things: self, report: Report::default(), next_row: 0, pending: VecDeque::new() };
+        let mut provenance = None;
+        while let Some(message) = messages.next().await {
+            let Rows { rows, provenance: given } = message?;
+            let provenance = provenance.get_or_insert(given).clone();
+            if rows.len() > MAX_ROWS {
+                return Err(Refusal::invalid_field("rows", "must be at most 1,000 in one message").into());
+            }
+            import.begin(caller, provenance, rows).await?;
+        }
+        while !import.pending.is_empty() {
+            import.finish_oldest().await?;
+        }
+        Ok(import.report)
+    }
+}
+
+/// An import under way.
+struct Import<'a> {
+    things: &'a Things,
+    report: Report,
+    next_row: u64,
+    pending: VecDeque<Pending<'a>>,
+}
+
+/// A message that is with the store.
+struct Pending<'a> {
+    /// The number of each row that was sent.
+    rows: Vec<u64>,
+    answer: BoxFuture<'a, Result<Vec<Result<Applied, Refusal>>, Refusal>>,
+}
+
+impl Import<'_> {
+    async fn begin(
+        &mut self,
+        caller: &Caller,
+        provenance: Provenance,
+        rows: Vec<Result<Change, Refusal>>,
+    ) -> Result<(), Refusal> {
+        let mut write = Write { caller: caller.clone(), provenance, changes: Vec::with_capacity(rows.len()) };
+        let mut numbers = Vec::with_capacity(rows.len());
+        for row in rows {
+            let number = self.next_row;
+            self.next_row += 1;
+            match row {
+                Ok(change) => {
+                    write.changes.push(change);
+                    numbers.push(number);
+                }
+                Err(refusal) => self.report.fail(number, refusal),
+            }
+        }
+        let mut answer = self.things.store.things.write(write);
+        // The store has it once it is polled; what comes back is looked at later.
+        let answer: BoxFuture<'_, _> = match futures::poll!(&mut answer) {
+            std::task::Poll::Ready(answer) => Box::pin(std::future::ready(answer)),
+            std::task::Poll::Pending => answer,
+        };
+        self.pending.push_back(Pending { rows: numbers, answer });
+        if self.pending.len() > IN_FLIGHT { self.finish_oldest().await } else { Ok(()) }
+    }
+
+    async fn finish_oldest(&mut self) -> Result<(), Refusal> {
+        let Some(Pending { rows, answer }) = self.pending.pop_front() else { return Ok(()) };
+        for (number, outcome) in rows.into_iter().zip(answer.await?) {
+            match outcome {
+                Ok(applied) => self.report.count(&applied),
+                Err(refusal) => self.report.fail(number, refusal),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn count(&mut self, applied: &Applied) {
+        let (etag, outcome) = match applied {
+            Applied::Thing { thing, outcome, .. } => (thing.etag, *outcome),
+            Applied::Relationship { relationship, outcome, .. } => (relationship.etag, *outcome),
+            other => unreachable!("a row puts something, it does not answer {other:?}"),
+        };
+        match outcome {
+            Outcome::Created => self.created += 1,
+            Outcome::Replaced => self.replaced += 1,
+            Outcome::Unchanged => return self.unchanged += 1,
+        }
+        self.last = Some(etag.0);
+    }
+
+    fn fail(&mut self, row: u64, refusal: Refusal) {
+        self.failed += 1;
+        if self.failures.len() < MAX_FAILURES {
+            let at = self.failures.partition_point(|(before, _)| *before < row);
+            self.failures.insert(at, (row, refusal));
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The things service: the present state of everything that has a name.
+//!
+//! Owns things, relationships, namespaces and the relay of their mutations to events. Never keeps history: that is
+//! events. One file per group of verbs; each holds what is decided, as pure functions that every store shares.
+
+mod change;
+mod condition;
+mod config;
+mod delete;
+mod grpc;
+mod import;
+mod list;
+mod namespaces;
+mod naming;
+mod page;
+mod patch;
+mod put;
+mod read;
+mod refuse;
+mod relationships;
+mod relay;
+mod resolve;
+mod sight;
+mod store;
+
+use domain::{Clock, Provenance, Style};
+use proto::events::v1::events_service_client::EventsServiceClient;
+use proto::things::v1::things_service_server::ThingsServiceServer;
+use serve::layers::Ring;
+use serve::{Caller, Context, Peer, Refusal, Routes, Service, Tasks};
+
+use change::{Applied, Change, Outcome, Write};
+pub use config::{Config, Peers};
+use relay::Relay;
+use store::Store;
+
+/// The largest message taken: content and data of 1 MiB each, with room for the rest.
+const MAX_MESSAGE_IN: usize = 4 << 20;
+/// The largest message sent: a page ends at 8 MiB or one item.
+const MAX_MESSAGE_OUT: usize = 16 << 20;
+
+/// Opens the service on its store, and its relay to `events` (a peer that is signed with this process's credentials).
+pub async fn open(config: Config, context: &Context, events: Peer) -> anyhow::Result<Service> {
+    let tasks = Tasks::new("things");
+    let Config { things_store } = config;
+    let url = things_store.unwrap_or_else(|| format!("sqlite:{}", context.data_dir.join("things/things.db").display()));
+    let store = store::open(&url, context.clock.clone(), &tasks).await?;
+    let events = EventsServiceClient::new(events);
+    let relay = Relay { outbox: store.outbox.clone(), events, clock: context.clock.clone() };
+    tasks.spawn("relay", |cancel| relay.run(cancel));
+    let service = ThingsServiceServer::new(Things { store, clock: context.clock.clone() })
+        .max_decoding_message_size(MAX_MESSAGE_IN)
+        .max_encoding_message_size(MAX_MESSAGE_OUT);
+    let routes = Ring::new("things", context).around(Routes::new(service));
+    Ok(Service { name: "things", routes, http: None, tasks })
+}
+
+/// The verbs, each in the file of its group.
+struct Things {
+    store: Store,
+    clock: Clock,
+}
+
+/// Who asks for a change, and what its mutations say about that.
+#[derive(Clone, Debug)]
+struct Call {
+    caller: Caller,
+    provenance: Provenance,
+}
+
+/// A put state.
+#[derive(Clone, PartialEq, Debug)]
+struct Put<T> {
+    state: T,
+    /// Of its namespace.
+    style: Style,
+    outcome: Outcome,
+}
+
+impl Things {
+    /// Has one change carried out.
+    async fn change(&self, call: Call, change: Change) -> Result<Applied, Refusal> {
+        let Call { caller, provenance } = call;
+        let answers = self.store.things.write(Write { caller, provenance, changes: vec![change] }).await?;
+        answers.into_iter().next().expect("each change is answered")
+    }
+}

@@ -1,0 +1,80 @@
+//! Owns the words of this service's refusals. Never decides when to refuse.
+
+use std::time::Duration;
+
+use domain::{Etag, Key, Namespace, Reference, Style};
+use proto::common::v1::Reason;
+use serve::Refusal;
+
+/// When a write is worth another try while the outbox is full: about how long events takes to restart.
+const OUTBOX_RETRY: Duration = Duration::from_secs(5);
+
+pub(crate) fn thing_not_found(name: &Reference) -> Refusal {
+    Refusal::not_found("thing", name)
+}
+
+pub(crate) fn relationship_not_found(name: &Reference) -> Refusal {
+    Refusal::not_found("relationship", name)
+}
+
+pub(crate) fn already_exists(key: &Key, present: Etag) -> Refusal {
+    Refusal::new(Reason::AlreadyExists, format!("{key} exists already")).with("etag", present)
+}
+
+pub(crate) fn etag_stale(key: &Key, present: Option<Etag>) -> Refusal {
+    match present {
+        Some(present) => {
+            Refusal::new(Reason::EtagStale, format!("{key} has another etag, {present}")).with("etag", present)
+        }
+        None => Refusal::new(Reason::EtagStale, format!("{key} does not exist, so it has none of the etags")),
+    }
+}
+
+pub(crate) fn namespace_unregistered(name: &Reference) -> Refusal {
+    let (lies, ns) = match name {
+        Reference::Parts { ns, .. } => (format!("namespace {ns} is not registered"), ns.to_string()),
+        Reference::Path(path) => (format!("{path} lies in no registered namespace"), "{ns}".to_owned()),
+    };
+    let message = format!(
+        "{lies}: register one with `PUT /_/namespaces/{ns}` and {{\"style\":\"wiki\"}}, or {{\"style\":\"literal\"}} \
+         where `_` is no space (only a namespace of one segment is registered on the way)"
+    );
+    Refusal::new(Reason::NamespaceUnregistered, message)
+}
+
+pub(crate) fn style_fixed(ns: &Namespace, style: Style) -> Refusal {
+    let message = format!("namespace {ns} is registered with style {}, which is fixed", style.as_str());
+    Refusal::new(Reason::NamespaceStyleFixed, message).with("style", style.as_str())
+}
+
+pub(crate) fn name_shadowed(name: &Reference, by: &Namespace) -> Refusal {
+    let message = format!("{name} would be hidden by the registered namespace {by}: name it as one of {by}");
+    Refusal::new(Reason::NameShadowed, message).with("ns", by)
+}
+
+pub(crate) fn namespace_shadows(ns: &Namespace, hidden_in: &Namespace) -> Refusal {
+    let message = format!("namespace {ns} would hide a name that namespace {hidden_in} has or had below {ns}/");
+    Refusal::new(Reason::NameShadowed, message).with("ns", hidden_in)
+}
+
+pub(crate) fn end_missing(end: &'static str, name: &Reference) -> Refusal {
+    Refusal::new(Reason::EndMissing, format!("{end}: thing {name} does not exist")).with("end", end)
+}
+
+pub(crate) fn canonical_missing(key: &Key) -> Refusal {
+    let canonical = key.to_canonical();
+    Refusal::new(Reason::CanonicalMissing, format!("{key} is a variant of {canonical}, which does not exist"))
+}
+
+pub(crate) fn relationships_exhausted(from: &domain::Name, limit: usize) -> Refusal {
+    let message = format!("{from} has {limit} outgoing relationships, the most that a thing may have");
+    Refusal::new(Reason::RelationshipsExhausted, message)
+}
+
+pub(crate) fn as_of_in_future() -> Refusal {
+    Refusal::new(Reason::AsOfInFuture, "as_of is in the future: the past is all there is to read")
+}
+
+pub(crate) fn outbox_full() -> Refusal {
+    Refusal::overloaded("the outbox of mutations that events has not taken yet", OUTBOX_RETRY)
+}

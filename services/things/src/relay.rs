@@ -1,0 +1,116 @@
+//! The relay: takes mutations out of the outbox to events.
+//!
+//! Owns when a batch is sent and sent again. A batch keeps its number and rows until events acknowledges it, and events
+//! takes each number once: so each mutation takes effect exactly once, and those of a name in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Clock, Timestamp, parse_ulid};
+use prost::Message as _;
+use proto::common::v1::Reason;
+use proto::events::v1::events_service_client::EventsServiceClient;
+use proto::events::v1::{AppendRequest, Event, RelayBatch};
+use serve::{Peer, Refusal};
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{Batch, Lease, Outbox, Taken};
+
+/// The shortest and the longest pause after something went wrong; each is twice the one before.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// How long events may take for a batch. After that it is sent again, under the same number.
+const ATTEMPT: Duration = Duration::from_secs(15);
+
+/// The way from an outbox to events.
+pub(crate) struct Relay {
+    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) events: EventsServiceClient<Peer>,
+    pub(crate) clock: Clock,
+}
+
+impl Relay {
+    /// Relays until `cancel`. What has not been acknowledged by then is sent at the next start. Fails if another relay
+    /// takes the lease.
+    pub(crate) async fn run(mut self, cancel: CancellationToken) -> anyhow::Result<()> {
+        cancel.run_until_cancelled(self.relay()).await.unwrap_or(Ok(()))
+    }
+
+    async fn relay(&mut self) -> anyhow::Result<()> {
+        let mut pause = Pause::default();
+        let lease = loop {
+            match self.outbox.lease().await {
+                Ok(lease) => break lease,
+                Err(refusal) => pause.after(&refusal).await,
+            }
+        };
+        let mut acknowledged = None;
+        loop {
+            match self.outbox.take(lease, acknowledged).await {
+                Ok(Taken::Batch(batch)) => {
+                    self.send(lease, &batch).await?;
+                    acknowledged = Some(batch.number);
+                    pause = Pause::default();
+                }
+                Ok(Taken::Nothing) => {
+                    acknowledged = None;
+                    self.measure(None);
+                    self.outbox.wait().await;
+                }
+                Ok(Taken::LeaseLost) => anyhow::bail!("another relay has taken the lease on this outbox"),
+                Err(refusal) => pause.after(&refusal).await,
+            }
+        }
+    }
+
+    /// Sends a batch until it is acknowledged.
+    async fn send(&mut self, lease: Lease, batch: &Batch) -> anyhow::Result<()> {
+        let events: Result<Vec<_>, _> = batch.payloads.iter().map(|payload| Event::decode(payload.clone())).collect();
+        let relay = RelayBatch { relay_id: lease.relay.to_string(), batch: batch.number as i64 };
+        let request = AppendRequest { events: events?, relay: Some(relay) };
+        let mut pause = Pause::default();
+        loop {
+            self.measure(request.events.first());
+            let attempt = tokio::time::timeout(ATTEMPT, self.events.append(request.clone())).await;
+            let refusal = match attempt {
+                Ok(Ok(_)) => {
+                    metrics::counter!("annals_relay_events_total").increment(request.events.len() as u64);
+                    return Ok(());
+                }
+                Ok(Err(status)) => Refusal::from_status(&status),
+                Err(_) => Refusal::new(Reason::PeerUnavailable, "events did not answer in time"),
+            };
+            metrics::counter!("annals_relay_failures_total", "reason" => refusal.reason_name()).increment(1);
+            pause.after(&refusal).await;
+        }
+    }
+
+    /// Tells how far events is behind; `oldest` is the first mutation that it does not have.
+    fn measure(&self, oldest: Option<&Event>) {
+        let backlog = self.outbox.backlog();
+        metrics::gauge!("annals_outbox_rows").set(backlog.rows as f64);
+        metrics::gauge!("annals_outbox_bytes").set(backlog.bytes as f64);
+        let made = oldest.and_then(|event| parse_ulid("ulid", &event.ulid).ok()).map(Timestamp::of_ulid);
+        let age = made.map_or(0, |made| (self.clock.now().millis() - made.millis()).max(0));
+        metrics::gauge!("annals_outbox_oldest_seconds").set(age as f64 / 1_000.0);
+    }
+}
+
+/// The pauses of a row of failures.
+struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self(PAUSE.0)
+    }
+}
+
+impl Pause {
+    async fn after(&mut self, refusal: &Refusal) {
+        // Said once for each row of failures, and again when it has become long.
+        if self.0 == PAUSE.0 || self.0 == PAUSE.1 {
+            tracing::warn!(reason = refusal.reason_name(), error = %refusal, "mutations cannot be relayed; will retry");
+        }
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(PAUSE.1);
+    }
+}

@@ -1,0 +1,223 @@
+//! The seam to the database: what every backend must do, in words. `conformance` executes it.
+//!
+//! Owns the contracts and the choice of a backend by URL. Never decides what a write does: backends gather facts,
+//! hand them to the plans of the verbs (`put`, `patch`, `delete`, `relationships`, `namespaces`) and store the result.
+
+#[cfg(test)]
+mod conformance;
+mod sqlite;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use domain::{
+    Clock, EntityKind, Id, Key, Name, Namespace, Reference, Relationship, Style, Thing, TypeName, Variant, Visibility,
+};
+use futures::future::BoxFuture;
+use serve::{Caller, Refusal, Tasks};
+use ulid::Ulid;
+
+use crate::change::{Applied, Write};
+
+/// The future of a call to the store. It may be dropped; a write that was taken is then still carried out.
+pub(crate) type Answer<'a, T> = BoxFuture<'a, Result<T, Refusal>>;
+
+/// Things and namespaces, of every tenant. What a call says about a tenant is about the caller's.
+///
+/// Where the database cannot be read or written (disk full, I/O error) each call is refused with `STORE_UNAVAILABLE`,
+/// keeps nothing, and works again when that has passed.
+pub(crate) trait ThingStore: Send + Sync {
+    /// Carries out changes in one transaction, durable when it answers. Each change is answered for itself. Writes are
+    /// serial: each sees all of those before it and nothing of those after it.
+    /// `OVERLOADED` while the outbox is full.
+    fn write(&self, write: Write) -> Answer<'_, Vec<Result<Applied, Refusal>>>;
+
+    /// What a name stands for, its newest mutation, and whether the caller may see that it exists. Waits for every
+    /// write that was asked for before, and no write after it draws a ULID at or below the present time of the clock.
+    fn resolve(&self, caller: &Caller, reference: Reference, kind: EntityKind) -> Answer<'_, Option<Resolved>>;
+
+    /// The visible ones of some things, at one moment, in order.
+    fn read<'a>(&'a self, caller: &'a Caller, wanted: &'a Wanted) -> Answer<'a, Vec<Read>>;
+
+    /// A page of the things of one namespace that the caller may see listed, by id, then variant, as bytes.
+    fn list(&self, caller: &Caller, query: ThingQuery) -> Answer<'_, Page<(Thing, Style)>>;
+}
+
+/// Relationships, of every tenant. They are written through [`ThingStore::write`].
+pub(crate) trait RelationshipStore: Send + Sync {
+    /// One relationship, if the caller may see itself and both its ends.
+    fn relationship<'a>(
+        &'a self,
+        caller: &'a Caller,
+        reference: &'a Reference,
+    ) -> Answer<'a, Option<(Relationship, Style)>>;
+
+    /// A page of the relationships at one thing that the caller may see listed, with both ends, by name as bytes.
+    /// `None` if the caller may not see the thing.
+    fn relationships(
+        &self,
+        caller: &Caller,
+        query: RelationshipQuery,
+    ) -> Answer<'_, Option<Page<(Relationship, Style)>>>;
+}
+
+/// Mutations on their way to events.
+pub(crate) trait Outbox: Send + Sync {
+    /// Takes the relay's lease; whoever had it before can take and acknowledge no more.
+    fn lease(&self) -> Answer<'_, Lease>;
+
+    /// Deletes the batch `acknowledged`, if given, and gives the oldest one that is not acknowledged: the same rows
+    /// under the same number, whatever happens in between. Batches are numbered 1 and up without gap.
+    fn take(&self, lease: Lease, acknowledged: Option<u64>) -> Answer<'_, Taken>;
+
+    /// Returns when there may be something to take that was not there before the last [`Outbox::take`].
+    fn wait(&self) -> BoxFuture<'_, ()>;
+
+    /// What has been committed and not acknowledged.
+    fn backlog(&self) -> Backlog;
+}
+
+/// The three of one backend.
+#[derive(Clone)]
+pub(crate) struct Store {
+    pub(crate) things: Arc<dyn ThingStore>,
+    pub(crate) relationships: Arc<dyn RelationshipStore>,
+    pub(crate) outbox: Arc<dyn Outbox>,
+}
+
+/// Opens the backend that `url` names (`sqlite:FILE`), creating or migrating its tables. Its threads belong to `tasks`.
+pub(crate) async fn open(url: &str, clock: Clock, tasks: &Tasks) -> anyhow::Result<Store> {
+    match url.split_once(':') {
+        Some(("sqlite", file)) => {
+            let backend = sqlite::open(Path::new(file), clock, tasks).await;
+            let backend = Arc::new(backend.with_context(|| format!("{file} cannot be opened"))?);
+            Ok(Store { things: backend.clone(), relationships: backend.clone(), outbox: backend })
+        }
+        _ => anyhow::bail!("things_store: `{url}` is no store: sqlite:FILE"),
+    }
+}
+
+/// Which things to read.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// Their names, each with the field that is named where it breaks a rule.
+    pub(crate) names: Vec<(Reference, String)>,
+    /// Whether with embeddings.
+    pub(crate) with_embedding: bool,
+    /// How many bytes of visible things to read; the first is always read.
+    pub(crate) room: usize,
+}
+
+/// What became of one wanted thing.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Read {
+    /// Here it is, with the style of its namespace.
+    Found(Box<Thing>, Style),
+    /// There is none that the caller may see.
+    Missing,
+    /// The room was used up before.
+    Unread,
+}
+
+/// Which things to list.
+#[derive(Clone, Debug)]
+pub(crate) struct ThingQuery {
+    pub(crate) ns: Namespace,
+    pub(crate) thing_type: Option<TypeName>,
+    pub(crate) after: Option<(Id, Variant)>,
+    pub(crate) limit: usize,
+    pub(crate) room: usize,
+}
+
+/// Which relationships to list.
+#[derive(Clone, Debug)]
+pub(crate) struct RelationshipQuery {
+    pub(crate) thing: Reference,
+    pub(crate) direction: Direction,
+    pub(crate) relationship_type: Option<TypeName>,
+    pub(crate) after: Option<Name>,
+    pub(crate) limit: usize,
+    pub(crate) room: usize,
+}
+
+/// Which end of a relationship a thing is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Direction {
+    Both,
+    Outgoing,
+    Incoming,
+}
+
+/// Some rows of a list.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    /// Whether a visible row follows.
+    pub(crate) has_more: bool,
+}
+
+/// A resolved name that the caller may know of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Resolved {
+    pub(crate) key: Key,
+    pub(crate) style: Style,
+    pub(crate) exists: bool,
+    /// Of the present state, or of a deleted name's last one.
+    pub(crate) visibility: Visibility,
+    pub(crate) last: Ulid,
+}
+
+/// The right to relay, until somebody else takes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Lease {
+    /// Made with the database.
+    pub(crate) relay: Ulid,
+    pub(crate) epoch: i64,
+}
+
+/// What a relay is given to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Taken {
+    /// Send these.
+    Batch(Batch),
+    /// There is nothing to send.
+    Nothing,
+    /// Somebody else has taken the lease.
+    LeaseLost,
+}
+
+/// Mutations that are sent together, at most [`Batch::MAX_EVENTS`] and [`Batch::MAX_BYTES`], or one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Batch {
+    pub(crate) number: u64,
+    /// Each an encoded `annals.events.v1.Event`.
+    pub(crate) payloads: Vec<Bytes>,
+}
+
+impl Batch {
+    /// The most that events takes in one append.
+    pub(crate) const MAX_EVENTS: usize = 1_000;
+    /// A quarter of what events takes from a peer: one more event of the largest kind still fits.
+    pub(crate) const MAX_BYTES: usize = 8 << 20;
+}
+
+/// What waits for events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Backlog {
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Backlog {
+    /// The most rows that may wait; then writes are refused.
+    pub(crate) const MAX_ROWS: u64 = 1_000_000;
+    /// The most bytes that may wait; then writes are refused.
+    pub(crate) const MAX_BYTES: u64 = 2 << 30;
+
+    /// Whether writes are refused. A group of writes that began before goes through, so the bound is soft by one.
+    pub(crate) fn is_full(&self) -> bool {
+        self.rows >= Self::MAX_ROWS || self.bytes >= Self::MAX_BYTES
+    }
+}

@@ -1,0 +1,218 @@
+//! The contract of the store and of the verbs upon it, executed: one list of cases, run on every backend.
+//!
+//! A second backend is one more line at the end, and a function of its name in `bed`.
+
+mod bed;
+mod conditions;
+mod deletions;
+mod imports;
+mod lists;
+mod model;
+mod namespaces;
+mod outbox;
+mod patches;
+mod puts;
+mod reads;
+mod relationships;
+mod resolutions;
+mod rights;
+mod variants;
+mod visibility;
+
+/// Makes `conformance!`, which runs each of the cases on one backend.
+macro_rules! cases {
+    ($($group:ident { $($case:ident)+ })+) => {
+        macro_rules! conformance {
+            ($backend:ident) => {
+                mod $backend {
+                    $(mod $group {
+                        $(#[tokio::test]
+                        async fn $case() {
+                            let bed = super::super::bed::$backend().await;
+                            super::super::$group::$case(bed).await;
+                        })+
+                    })+
+                }
+            };
+        }
+    };
+}
+
+cases! {
+    puts {
+        a_put_thing_is_read_back_as_it_was_given
+        a_put_of_an_absent_name_creates_it
+        a_put_of_a_present_name_replaces_it_whole
+        a_put_that_equals_the_state_writes_nothing_and_keeps_the_etag
+        another_embedding_is_another_state
+        an_embedding_never_reaches_the_outbox
+        another_visibility_is_another_state
+        a_put_keeps_the_time_of_creation
+        a_state_is_as_old_as_its_etag
+        data_keeps_its_key_order_and_number_lexemes
+        an_underscore_is_a_space_in_a_wiki_namespace
+        an_underscore_stays_in_a_literal_namespace
+        an_id_that_its_namespace_does_not_take_is_refused_with_field_and_rule
+        what_is_largest_is_kept
+        tenants_do_not_share_names
+        concurrent_puts_of_one_name_are_serial
+    }
+    conditions {
+        create_only_is_refused_on_a_present_name
+        create_only_creates_an_absent_name
+        update_only_is_refused_on_an_absent_name
+        update_only_replaces_a_present_name
+        the_present_etag_lets_a_put_through
+        one_of_several_etags_is_enough
+        a_stale_etag_is_refused_and_told_the_present_one
+        an_etag_of_an_absent_name_is_stale
+        a_stale_etag_is_refused_even_where_nothing_would_change
+        a_stale_etag_refuses_a_patch
+        a_stale_etag_refuses_a_deletion
+        of_racing_creations_one_wins
+        of_racing_puts_with_one_etag_one_wins
+        a_relationship_has_conditions_too
+    }
+    patches {
+        a_patch_changes_the_given_fields_only
+        a_patch_clears_fields
+        a_patch_merges_data
+        a_merge_into_no_data_begins_with_an_empty_object
+        a_patch_that_changes_nothing_keeps_the_etag
+        a_patch_of_an_absent_thing_is_not_found
+        a_patch_keeps_the_embedding
+        a_merge_that_grows_too_large_is_refused
+    }
+    deletions {
+        a_deleted_thing_is_absent
+        a_deletion_of_an_absent_thing_is_not_found
+        a_deletion_takes_variants_and_relationships_each_with_its_own_mutation
+        a_deletion_takes_the_relationships_of_both_directions
+        a_deletion_of_a_variant_leaves_the_thing
+        a_relationship_with_itself_is_deleted_once
+        a_name_that_is_created_again_goes_on_after_its_last_ulid
+        a_name_that_is_created_again_is_created_anew
+        what_depends_on_a_thing_is_deleted_before_it
+    }
+    variants {
+        a_variant_needs_its_canonical_thing
+        a_variant_is_a_state_of_its_own
+        the_best_preferred_variant_is_returned
+        a_variant_that_is_asked_for_is_not_traded_for_a_preferred_one
+        a_variant_is_hidden_with_its_canonical_thing
+        a_hidden_variant_is_passed_over_for_the_canonical_thing
+    }
+    reads {
+        an_absent_thing_is_not_found
+        a_thing_is_found_by_path_and_by_key
+        a_path_needs_no_known_split
+        an_embedding_is_returned_where_it_is_asked_for
+        a_batch_answers_in_order_and_says_what_is_missing
+        a_large_batch_ends_before_it_is_too_large
+        a_batch_of_none_or_too_many_is_refused
+        the_canonical_key_is_returned
+    }
+    lists {
+        things_are_listed_by_id_then_variant_as_bytes
+        pages_follow_each_other_without_gap_or_repetition
+        a_page_token_is_good_for_its_filter_only
+        a_list_can_be_of_one_type
+        an_unregistered_namespace_lists_nothing
+        a_page_ends_before_it_is_too_large
+        a_namespace_lists_its_own_things_only
+        the_last_page_has_no_token
+    }
+    relationships {
+        a_relationship_is_read_back_as_it_was_given
+        an_end_must_exist
+        a_relationship_may_not_lead_to_what_the_caller_does_not_see
+        an_equal_relationship_writes_nothing
+        a_changed_end_moves_the_relationship
+        relationships_are_listed_by_direction_and_type
+        relationships_are_listed_page_by_page
+        a_relationship_with_itself_is_listed_once
+        relationships_at_an_absent_thing_are_not_found
+        a_deleted_relationship_is_absent
+        things_and_relationships_have_name_spaces_of_their_own
+        the_ten_thousandth_outgoing_relationship_is_the_last
+        a_variant_has_the_relationships_of_nothing
+    }
+    namespaces {
+        a_registration_can_be_repeated
+        a_registered_style_is_fixed
+        a_path_of_two_segments_registers_its_namespace
+        a_key_in_a_namespace_of_one_segment_registers_it
+        a_longer_path_in_no_namespace_is_refused_and_told_how_to_register
+        a_key_in_an_unregistered_namespace_of_two_segments_is_refused
+        the_longest_namespace_wins
+        a_namespace_over_a_name_is_refused
+        a_namespace_over_a_deleted_name_is_refused
+        a_namespace_over_a_relationship_is_refused
+        a_name_under_a_longer_namespace_is_refused
+        a_namespace_beside_a_name_is_registered
+        of_a_racing_name_and_namespace_one_wins
+        a_refused_put_registers_nothing
+        tenants_register_for_themselves
+    }
+    visibility {
+        a_private_thing_is_not_found_like_an_absent_one
+        an_unlisted_thing_is_found_by_exact_name_only
+        a_reader_sees_everything_in_the_namespace
+        a_reader_of_another_namespace_sees_what_is_public
+        a_list_shows_what_is_public_to_those_who_may_not_read
+        a_page_token_does_not_tell_of_hidden_things
+        variants_of_a_hidden_thing_are_not_listed
+        a_relationship_is_hidden_with_an_end
+        listed_relationships_have_both_ends_listed
+        relationships_at_a_hidden_thing_are_not_found
+        a_foreign_thing_is_not_found
+        hidden_things_take_no_room_in_a_batch
+    }
+    rights {
+        writing_needs_write_on_the_namespace
+        a_refused_writer_does_not_learn_what_exists
+        a_refused_writer_by_path_does_not_learn_what_exists
+        an_anonymous_writer_is_asked_for_a_key
+        registering_needs_admin
+        registering_on_the_way_needs_write
+        a_peer_writes_nothing
+        a_relationship_needs_write_on_its_own_namespace_only
+    }
+    resolutions {
+        a_name_resolves_to_its_key_style_and_last_ulid
+        a_deleted_name_resolves
+        a_name_that_never_was_is_not_found
+        a_private_name_is_not_found
+        a_variant_of_a_private_thing_is_not_found
+        a_deleted_relationship_with_a_private_end_is_not_found
+        the_future_is_refused
+        no_later_mutation_is_at_or_before_the_moment_that_was_asked_for
+        a_resolution_sees_every_write_that_was_asked_for_before
+    }
+    outbox {
+        a_mutation_says_before_after_actor_request_and_cause
+        a_refused_write_leaves_no_mutation
+        a_batch_is_the_same_until_it_is_acknowledged
+        batches_are_numbered_without_gap
+        a_batch_is_at_most_a_thousand_events
+        a_batch_is_at_most_eight_mebibytes_or_one_event
+        an_older_lease_takes_nothing
+        the_backlog_counts_what_waits
+        a_waiting_relay_is_woken_by_a_commit
+        an_acknowledged_batch_does_not_come_again_after_a_restart
+        an_unacknowledged_batch_comes_again_after_a_restart
+    }
+    imports {
+        an_import_puts_things_and_relationships_in_order
+        an_import_that_is_repeated_writes_nothing
+        a_bad_row_is_left_out_and_reported
+        a_message_of_too_many_rows_is_refused
+        the_first_request_id_counts_for_the_whole_import
+        rows_are_counted_across_messages
+    }
+    model {
+        random_operations_agree_with_a_model_and_with_the_fold_of_their_mutations
+    }
+}
+
+conformance!(sqlite);

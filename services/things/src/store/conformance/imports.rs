@@ -1,0 +1,76 @@
+//! Importing.
+
+use domain::Condition;
+use proto::common::v1::Reason;
+use serve::Refusal;
+
+use super::bed::{Bed, call, edge, keyed, name, note, owner, reason};
+use crate::change::Change;
+use crate::import::{Report, Rows};
+
+fn thing(named: &str, text: &str) -> Change {
+    Change::PutThing { reference: name(named), body: note(text), condition: Condition::None }
+}
+
+fn link(named: &str, from: &str, to: &str) -> Change {
+    Change::PutRelationship { relationship: edge(named, from, to), condition: Condition::None }
+}
+
+async fn import(bed: &Bed, messages: Vec<Vec<Change>>) -> Result<Report, Reason> {
+    import_decoded(bed, messages.into_iter().map(|rows| rows.into_iter().map(Ok).collect()).collect()).await
+}
+
+async fn import_decoded(bed: &Bed, messages: Vec<Vec<Result<Change, Refusal>>>) -> Result<Report, Reason> {
+    let numbered = messages.into_iter().enumerate().map(|(number, rows)| {
+        let mut provenance = call(&owner()).provenance;
+        provenance.request_id = format!("import-{number}").into();
+        Ok::<_, Refusal>(Rows { rows, provenance })
+    });
+    reason(bed.things.import(&owner(), futures::stream::iter(numbered)).await)
+}
+
+pub(crate) async fn an_import_puts_things_and_relationships_in_order(bed: Bed) {
+    let rows = vec![thing("onet/a", "one"), link("onet/r", "onet/a", "onet/a"), thing("onet/a", "two")];
+    let report = import(&bed, vec![rows]).await.unwrap();
+    assert_eq!((report.created, report.replaced, report.failed), (2, 1, 0));
+    let mutations = bed.mutations().await;
+    assert_eq!(report.last, mutations.last().map(|mutation| mutation.ulid));
+    assert_eq!(mutations.len(), 3);
+}
+
+pub(crate) async fn an_import_that_is_repeated_writes_nothing(bed: Bed) {
+    let rows = || vec![thing("onet/a", "one"), thing("onet/b", "two"), link("onet/r", "onet/a", "onet/b")];
+    import(&bed, vec![rows()]).await.unwrap();
+    let report = import(&bed, vec![rows()]).await.unwrap();
+    assert_eq!((report.unchanged, report.last), (3, None));
+    assert_eq!(bed.mutations().await.len(), 3);
+}
+
+pub(crate) async fn a_bad_row_is_left_out_and_reported(bed: Bed) {
+    let undecodable = Err(Refusal::invalid_field("thing.type", "is required"));
+    let first = vec![Ok(thing("onet/a", "one")), undecodable, Ok(link("onet/r", "onet/a", "onet/x"))];
+    let second = vec![Ok(thing("onet/b", "two")), Ok(thing("a/b/c", "three")), Ok(thing("onet/c", "four"))];
+    let report = import_decoded(&bed, vec![first, second]).await.unwrap();
+    assert_eq!((report.created, report.failed), (3, 3));
+    let failures: Vec<_> = report.failures.iter().map(|(row, refusal)| (*row, refusal.reason)).collect();
+    assert_eq!(failures, [(1, Reason::FieldInvalid), (2, Reason::EndMissing), (4, Reason::NamespaceUnregistered)]);
+}
+
+pub(crate) async fn a_message_of_too_many_rows_is_refused(bed: Bed) {
+    let rows = |count| (0..count).map(|number| thing(&format!("onet/{number}"), "one")).collect();
+    assert_eq!(import(&bed, vec![rows(1_001)]).await.unwrap_err(), Reason::FieldInvalid);
+    assert_eq!(import(&bed, vec![rows(1_000)]).await.unwrap().created, 1_000);
+}
+
+pub(crate) async fn the_first_request_id_counts_for_the_whole_import(bed: Bed) {
+    import(&bed, vec![vec![thing("onet/a", "one")], vec![thing("onet/b", "two")]]).await.unwrap();
+    for mutation in bed.mutations().await {
+        assert_eq!(&*mutation.provenance.request_id, "import-0");
+    }
+}
+
+pub(crate) async fn rows_are_counted_across_messages(bed: Bed) {
+    let messages = (0..10).map(|message| (0..10).map(|row| thing(&format!("onet/{message}-{row}"), "one")).collect());
+    let report = import(&bed, messages.collect()).await.unwrap();
+    assert_eq!((report.created, bed.list(&keyed(&["read:onet"]), "onet").await.len()), (100, 100));
+}

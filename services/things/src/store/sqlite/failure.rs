@@ -1,0 +1,73 @@
+//! Owns what a failure of the engine means to the caller. Never shows them its words.
+
+use domain::Invalid;
+use proto::common::v1::Reason;
+use rusqlite::ErrorCode;
+use serve::Refusal;
+use std::time::Duration;
+
+/// When another try is worth it after an I/O error: a disk that is full stays so for a while.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Why work on the database stopped.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The caller is refused; the database is fine.
+    Refused(Refusal),
+    /// The engine failed.
+    Engine(rusqlite::Error),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Invalid> for Failure {
+    fn from(invalid: Invalid) -> Self {
+        Self::Refused(invalid.into())
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => refusal,
+            Failure::Engine(error) if passes(&error) => {
+                tracing::error!(%error, "the database cannot be read or written");
+                unavailable()
+            }
+            Failure::Engine(error) => Self::internal(error),
+        }
+    }
+}
+
+/// The store cannot be read or written now.
+pub(super) fn unavailable() -> Refusal {
+    Refusal::new(Reason::StoreUnavailable, "the store cannot be read or written; nothing was kept").retry_after(RETRY)
+}
+
+/// Whether the cause lies outside (disk, memory, locks), so that it may pass.
+fn passes(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::ReadOnly
+                | ErrorCode::OutOfMemory
+                | ErrorCode::OperationInterrupted
+                | ErrorCode::FileLockingProtocolFailed
+        )
+    )
+}

@@ -1,0 +1,162 @@
+//! Owns the lists of one tenant: keyset pages over an index, and the relationships at a thing.
+
+use domain::{Key, Name, Relationship, Style, Thing, TypeName};
+use rusqlite::params;
+use serve::Caller;
+
+use super::failure::Failure;
+use super::rows::{self, thing_columns};
+use super::tables::{Linked, Tables};
+use crate::naming::Target;
+use crate::sight::{Way, sees};
+use crate::store::{Direction, Page, RelationshipQuery, ThingQuery};
+
+impl Tables<'_> {
+    /// A page of the things of one namespace. By a range of the primary key; those that only readers see are skipped.
+    pub(super) fn list(&self, caller: &Caller, query: &ThingQuery) -> Result<Page<(Thing, Style)>, Failure> {
+        const SQL: &str = concat!(
+            "select ",
+            thing_columns!("null"),
+            ", t.id, t.variant from things t
+            where t.tenant = ?1 and t.ns = ?2 and (t.id, t.variant) > (?3, ?4)
+                and (?5 is null or t.type = ?5)
+                and (?6 or t.visibility = 'public' and (t.variant = '' or exists (
+                    select 1 from things c
+                    where c.tenant = t.tenant and c.ns = t.ns and c.id = t.id and c.variant = ''
+                        and c.visibility = 'public')))
+            order by t.id, t.variant"
+        );
+        let ThingQuery { ns, thing_type, after, limit, room } = query;
+        let mut page = Filling::new(*limit, *room);
+        let Some((style, _)) = self.namespace(ns)? else { return Ok(page.page) };
+        let (id, variant) = after.as_ref().map_or(("", ""), |(id, variant)| (id.as_str(), variant.as_str()));
+        let thing_type = thing_type.as_ref().map(TypeName::as_str);
+        let mut statement = self.connection.prepare_cached(SQL)?;
+        let params = params![self.tenant.as_str(), ns.as_str(), id, variant, thing_type, caller.may_read(ns)];
+        let mut things = statement.query(params)?;
+        while let Some(row) = things.next()? {
+            let key = Key { ns: ns.clone(), id: rows::id(row, 8)?, variant: rows::variant(row, 9)? };
+            let thing = rows::thing(row, 0, key)?;
+            if !page.takes(rows::weight(&thing), (thing, style)) {
+                break;
+            }
+        }
+        Ok(page.page)
+    }
+
+    /// A page of the relationships at a thing, if the caller may see it. Names come from the index of the end, in
+    /// order; each is looked up and skipped if the caller may not see it.
+    pub(super) fn relationships(
+        &self,
+        caller: &Caller,
+        query: &RelationshipQuery,
+    ) -> Result<Option<Page<(Relationship, Style)>>, Failure> {
+        let RelationshipQuery { thing, direction, relationship_type, after, limit, room } = query;
+        let _moment = self.connection.unchecked_transaction()?;
+        let Some(Target { key, .. }) = self.place(thing, "thing")?.for_read() else { return Ok(None) };
+        let name = key.name();
+        if !self.canonical(&name)?.is_some_and(|visibility| sees(caller, Way::ByName, &name.ns, visibility)) {
+            return Ok(None);
+        }
+        let mut page = Filling::new(*limit, *room);
+        self.each_at(&name, *direction, after.as_ref(), |linked| {
+            let has_type =
+                relationship_type.as_ref().is_none_or(|of| linked.relationship.body.relationship_type == *of);
+            if !has_type || !linked.is_seen_by(caller, Way::Listed) {
+                return true;
+            }
+            page.takes(weight(&linked.relationship), (linked.relationship, linked.style))
+        })?;
+        Ok(Some(page.page))
+    }
+
+    /// Every relationship at a thing, each once.
+    pub(super) fn all_at(&self, name: &Name) -> Result<Vec<Relationship>, Failure> {
+        let mut found = Vec::new();
+        self.each_at(name, Direction::Both, None, |linked| {
+            found.push(linked.relationship);
+            true
+        })?;
+        Ok(found)
+    }
+
+    /// Visits the relationships at a thing by name, until `visit` wants no more.
+    fn each_at(
+        &self,
+        name: &Name,
+        direction: Direction,
+        after: Option<&Name>,
+        mut visit: impl FnMut(Linked) -> bool,
+    ) -> Result<(), Failure> {
+        // Both indexes (relationships_from, relationships_to) are in the order of the list.
+        let sql = match direction {
+            Direction::Outgoing => {
+                "select ns, id from relationships
+                where tenant = ?1 and from_hash = ?2 and (ns, id) > (?3, ?4)
+                order by ns, id"
+            }
+            Direction::Incoming => {
+                "select ns, id from relationships
+                where tenant = ?1 and to_hash = ?2 and (ns, id) > (?3, ?4)
+                order by ns, id"
+            }
+            Direction::Both => {
+                "select ns, id from relationships
+                where tenant = ?1 and from_hash = ?2 and (ns, id) > (?3, ?4)
+                union
+                select ns, id from relationships
+                where tenant = ?1 and to_hash = ?2 and (ns, id) > (?3, ?4)
+                order by ns, id"
+            }
+        };
+        let (ns, id) = after.map_or(("", ""), |after| (after.ns.as_str(), after.id.as_str()));
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut names = statement.query(params![self.tenant.as_str(), rows::end_hash(name), ns, id])?;
+        while let Some(row) = names.next()? {
+            let Some(linked) = self.relationship(&rows::name(row, 0)?)? else { continue };
+            let body = &linked.relationship.body;
+            // Two names may have one hash.
+            let is_at = match direction {
+                Direction::Outgoing => body.from == *name,
+                Direction::Incoming => body.to == *name,
+                Direction::Both => body.from == *name || body.to == *name,
+            };
+            if is_at && !visit(linked) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A page that is being filled.
+struct Filling<T> {
+    page: Page<T>,
+    limit: usize,
+    room: usize,
+}
+
+impl<T> Filling<T> {
+    fn new(limit: usize, room: usize) -> Self {
+        Self { page: Page { items: Vec::new(), has_more: false }, limit, room }
+    }
+
+    /// Takes one more item, unless the page is full.
+    fn takes(&mut self, weight: usize, item: T) -> bool {
+        let is_first = self.page.items.is_empty();
+        if self.page.items.len() == self.limit || (weight > self.room && !is_first) {
+            self.page.has_more = true;
+            return false;
+        }
+        self.room = self.room.saturating_sub(weight);
+        self.page.items.push(item);
+        true
+    }
+}
+
+/// About how many bytes a relationship takes on the wire.
+fn weight(relationship: &Relationship) -> usize {
+    let Relationship { name, body, .. } = relationship;
+    let names = [&name.id, &body.from.id, &body.to.id].map(|id| id.as_str().len());
+    1_024 + names.iter().sum::<usize>() + body.data.as_ref().map_or(0, |data| data.as_str().len())
+}

@@ -1,0 +1,65 @@
+//! Owns the connections that read, and on which thread a read is made. Never writes.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use serve::Refusal;
+use tokio::sync::Semaphore;
+
+use super::failure::{Failure, unavailable};
+use super::open::read_connection;
+
+/// Long reads at a time, each on a thread of its own: more would only share the same disk.
+const LONG_READS: usize = 4;
+/// Connections that are kept: one for each long read and for each thread that may make a short one.
+const IDLE: usize = LONG_READS + 16;
+
+/// Connections that read, opened when there is none idle. As many as threads read at a time: a short read never waits.
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    long: Semaphore,
+}
+
+impl Readers {
+    /// Opens one connection for each core, so that the first reads find them open.
+    pub(super) fn open(path: PathBuf) -> rusqlite::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let idle: Result<_, _> = (0..cores.min(IDLE)).map(|_| read_connection(&path)).collect();
+        Ok(Self { idle: Mutex::new(idle?), path, long: Semaphore::new(LONG_READS) })
+    }
+
+    /// Makes a short read on this thread.
+    pub(super) fn here<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Refusal> {
+        let idle = self.idle().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => read_connection(&self.path).map_err(Failure::Engine)?,
+        };
+        let outcome = read(&connection);
+        // After an I/O error the connection is not trusted.
+        if !matches!(outcome, Err(Failure::Engine(_))) {
+            let mut idle = self.idle();
+            if idle.len() < IDLE {
+                idle.push(connection);
+            }
+        }
+        Ok(outcome?)
+    }
+
+    /// Makes a long read on a thread that may block.
+    pub(super) async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let _turn = self.long.acquire().await.map_err(|_| unavailable())?;
+        let readers = Arc::clone(self);
+        let outcome = tokio::task::spawn_blocking(move || readers.here(read)).await;
+        outcome.unwrap_or_else(|error| Err(Refusal::internal(error)))
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,126 @@
+//! Owns how domain values are kept in columns. Never runs a statement.
+
+use domain::{
+    Content, Data, Embedding, Etag, Id, Invalid, Key, Name, Relationship, RelationshipBody, Style, Thing, ThingBody,
+    Timestamp, Variant, Visibility,
+};
+use rusqlite::Row;
+use rusqlite::types::Type;
+use sha2::{Digest as _, Sha256};
+use ulid::Ulid;
+
+/// The columns that [`thing`] reads, from a thing `t`; `{embedding}` is `t.embedding` or `null`.
+macro_rules! thing_columns {
+    ($embedding:literal) => {
+        concat!("t.type, t.visibility, t.content, t.code, t.data, t.created_at, t.etag, ", $embedding)
+    };
+}
+pub(super) use thing_columns;
+
+/// The thing of `key`, from columns that begin at `first`.
+pub(super) fn thing(row: &Row<'_>, first: usize, key: Key) -> rusqlite::Result<Thing> {
+    let body = ThingBody {
+        thing_type: parsed(row, first)?,
+        visibility: parsed(row, first + 1)?,
+        content: match row.get::<_, Option<String>>(first + 2)? {
+            Some(content) => Some(stored(first + 2, Content::try_from(content))?),
+            None => None,
+        },
+        code: match row.get_ref(first + 3)?.as_str_or_null()? {
+            Some(code) => Some(stored(first + 3, code.parse())?),
+            None => None,
+        },
+        data: row.get_ref(first + 4)?.as_str_or_null()?.map(Data::trusted),
+        embedding: match row.get_ref(first + 7)?.as_blob_or_null()? {
+            Some(bytes) => Some(stored(first + 7, embedding(bytes))?),
+            None => None,
+        },
+    };
+    Ok(Thing { key, body, created_at: time(row, first + 5)?, etag: Etag(ulid(row, first + 6)?) })
+}
+
+/// The relationship `of` that name, from the first nine columns: type, `from`, `to`, visibility,
+/// data, creation and etag.
+pub(super) fn relationship(row: &Row<'_>, of: Name) -> rusqlite::Result<Relationship> {
+    let body = RelationshipBody {
+        relationship_type: parsed(row, 0)?,
+        from: name(row, 1)?,
+        to: name(row, 3)?,
+        visibility: parsed(row, 5)?,
+        data: row.get_ref(6)?.as_str_or_null()?.map(Data::trusted),
+    };
+    Ok(Relationship { name: of, body, created_at: time(row, 7)?, etag: Etag(ulid(row, 8)?) })
+}
+
+/// A name in two columns.
+pub(super) fn name(row: &Row<'_>, first: usize) -> rusqlite::Result<Name> {
+    Ok(Name { ns: parsed(row, first)?, id: id(row, first + 1)? })
+}
+
+pub(super) fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<Id> {
+    stored(column, Id::from_canonical(row.get_ref(column)?.as_str()?))
+}
+
+pub(super) fn ulid(row: &Row<'_>, column: usize) -> rusqlite::Result<Ulid> {
+    Ok(Ulid(u128::from_be_bytes(row.get(column)?)))
+}
+
+pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    stored(column, Timestamp::from_millis(row.get(column)?))
+}
+
+pub(super) fn visibility(row: &Row<'_>, column: usize) -> rusqlite::Result<Visibility> {
+    parsed(row, column)
+}
+
+pub(super) fn variant(row: &Row<'_>, column: usize) -> rusqlite::Result<Variant> {
+    match row.get_ref(column)?.as_str()? {
+        "" => Ok(Variant::canonical()),
+        variant => stored(column, variant.parse()),
+    }
+}
+
+pub(super) fn style(row: &Row<'_>, column: usize) -> rusqlite::Result<Style> {
+    parsed(row, column)
+}
+
+/// About how many bytes a thing takes on the wire.
+pub(super) fn weight(thing: &Thing) -> usize {
+    let ThingBody { content, data, embedding, .. } = &thing.body;
+    let text = content.as_ref().map_or(0, |content| content.as_str().len());
+    let data = data.as_ref().map_or(0, |data| data.as_str().len());
+    FIXED_WEIGHT + thing.key.id.as_str().len() + text + data + embedding.as_ref().map_or(0, |e| 4 * e.as_slice().len())
+}
+
+/// What everything but id, content, data and embedding takes at most, nearly: namespace, type, code and URL.
+const FIXED_WEIGHT: usize = 512;
+
+/// A ULID as it is kept.
+pub(super) fn ulid_bytes(ulid: Ulid) -> [u8; 16] {
+    ulid.0.to_be_bytes()
+}
+
+/// An embedding as it is kept.
+pub(super) fn embedding_bytes(embedding: &Embedding) -> Vec<u8> {
+    embedding.as_slice().iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
+/// What an end is indexed by.
+pub(super) fn end_hash(name: &Name) -> [u8; 16] {
+    let digest = Sha256::new_with_prefix(name.ns.as_str()).chain_update([0]).chain_update(name.id.as_str()).finalize();
+    *digest.first_chunk().expect("SHA-256 has 32 bytes")
+}
+
+fn parsed<T: std::str::FromStr<Err = Invalid>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    stored(column, row.get_ref(column)?.as_str()?.parse())
+}
+
+/// What a column holds; one that breaks a rule of ours was not written by us.
+fn stored<T>(column: usize, value: Result<T, Invalid>) -> rusqlite::Result<T> {
+    value.map_err(|invalid| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(invalid)))
+}
+
+fn embedding(bytes: &[u8]) -> Result<Embedding, Invalid> {
+    let (numbers, _) = bytes.as_chunks();
+    Embedding::try_from(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect::<Vec<_>>())
+}

@@ -1,0 +1,167 @@
+//! What is asked over HTTP: every route and parameter that the gateway's OpenAPI document names, for one secret.
+
+use http::Method;
+use proto::common::v1::EntityKind;
+
+use super::{requests::Given, world::Secret};
+
+/// One HTTP request.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    /// As the OpenAPI document spells it.
+    pub(crate) route: &'static str,
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: String,
+}
+
+impl Ask {
+    fn new(route: &'static str, method: Method, url: String) -> Self {
+        Self { route, method, url, headers: Vec::new(), body: String::new() }
+    }
+
+    fn get(route: &'static str, url: String) -> Self {
+        Self::new(route, Method::GET, url)
+    }
+
+    fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    fn json(mut self, body: String) -> Self {
+        self.body = body;
+        self.header("content-type", "application/json")
+    }
+
+    /// Whether it changes nothing.
+    pub(crate) fn is_read(&self) -> bool {
+        self.method == Method::GET || self.method == Method::HEAD
+    }
+
+    /// Everything that it says.
+    pub(crate) fn said(&self) -> Vec<u8> {
+        let headers = self.headers.iter().map(|(_, value)| value.as_str());
+        [self.url.as_str(), &self.body].into_iter().chain(headers).collect::<Vec<_>>().join("\n").into_bytes()
+    }
+
+    /// The same with other words of the same lengths.
+    pub(crate) fn saying(&self, said: &[u8]) -> Self {
+        let text = String::from_utf8(said.to_vec()).expect("it was text");
+        let (url, rest) = text.split_at(self.url.len());
+        let (body, mut rest) = rest[1..].split_at(self.body.len());
+        let mut headers = self.headers.clone();
+        for (_, value) in &mut headers {
+            let (new, more) = rest[1..].split_at(value.len());
+            new.clone_into(value);
+            rest = more;
+        }
+        Self { url: url.to_owned(), body: body.to_owned(), headers, ..self.clone() }
+    }
+}
+
+/// The routes that tell nothing of a tenant.
+pub(crate) const OF_NOBODY: [&str; 5] =
+    ["/_/healthz", "/_/readyz", "/_/metrics", "/_/openapi.json", "/_/reasons/{reason}"];
+
+const THING: &str = "/{ns}/{id}";
+const THINGS: &str = "/{ns}/";
+const RELATIONSHIP: &str = "/_/relationships/{ns}/{id}";
+const NAMESPACE: &str = "/_/namespaces/{ns}";
+const EVENTS: &str = "/_/events";
+/// Followed apart: it has no end.
+pub(crate) const TAIL: &str = "/_/events/tail";
+
+/// Every request about `secret`.
+pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
+    let Secret { ns, id, variant, ulid, .. } = secret;
+    let token = |list: &str| &given.page_tokens[list];
+    let canonical = format!("/{ns}/{id}");
+    let is_relationship = secret.kind == EntityKind::Relationship;
+    let (route, url) = match (is_relationship, variant.as_str()) {
+        (true, _) => (RELATIONSHIP, format!("/_/relationships{canonical}")),
+        (false, "") => (THING, canonical.clone()),
+        (false, variant) => (THING, format!("{canonical}%23{variant}")),
+    };
+    let of_past = [
+        String::new(),
+        format!("?at={ulid}"),
+        "?view=history".to_owned(),
+        format!("?view=history&page_size=1&page_token={}", token("History")),
+        format!("?view=diff&from={ulid}"),
+        format!("?view=diff&from={ulid}&to={ulid}"),
+    ];
+    let mut asks: Vec<_> = of_past.iter().map(|query| Ask::get(route, format!("{url}{query}"))).collect();
+    asks.push(Ask::get(route, url.clone()).header("if-none-match", &format!("\"{ulid}\"")));
+    asks.push(Ask::get(route, url.clone()).header("if-match", &format!("\"{ulid}\"")));
+    asks.push(Ask::new(route, Method::HEAD, url.clone()));
+    if !is_relationship {
+        let links = "?view=relationships&direction=both";
+        asks.extend([
+            Ask::get(route, format!("{url}{links}")),
+            Ask::get(route, format!("{url}{links}&type={}", secret.texts.r#type)),
+            Ask::get(route, format!("{url}{links}&page_size=1&page_token={}", token("ListRelationships"))),
+            Ask::get(route, format!("{url}?embedding=true")),
+            Ask::get(route, url.clone()).header("accept", "text/markdown"),
+            Ask::get(route, url.clone()).header("accept", "text/html"),
+        ]);
+    }
+    if !variant.is_empty() {
+        asks.push(Ask::get(THING, format!("{canonical}?variant={variant}")));
+        asks.push(Ask::get(THING, format!("{canonical}?variant={variant}&at={ulid}")));
+        asks.push(Ask::get(THING, canonical.clone()).header("accept-language", variant));
+    }
+    let list = format!("/{ns}/");
+    asks.extend([
+        Ask::get(THINGS, format!("{list}?page_size=1000")),
+        Ask::get(THINGS, format!("{list}?type={}", secret.texts.r#type)),
+        Ask::get(THINGS, format!("{list}?page_size=1&page_token={}", token("ListThings"))),
+    ]);
+    let (event_type, entity) = (&secret.event_type, secret.entity_id().replace('#', "%23"));
+    let all = "page_size=1000&order=newest_first&from=2020-01-01T00:00:00Z&to=2999-01-01T00:00:00Z";
+    asks.extend([
+        Ask::get(EVENTS, format!("{EVENTS}?{all}&ns={ns}&id={entity}")),
+        Ask::get(EVENTS, format!("{EVENTS}?{all}&ns={ns}&kind=relationship")),
+        Ask::get(EVENTS, format!("{EVENTS}?{all}&event_type={event_type}")),
+        Ask::get(EVENTS, format!("{EVENTS}?page_size=1&page_token={}", token("Query"))),
+        Ask::get(EVENTS, format!("{EVENTS}?wait_for={ulid}")).header("grpc-timeout", "500m"),
+    ]);
+    let state = |rest: &str| format!(r#"{{"type":"T","data":{{"m":"{}"}}{rest}}}"#, secret.texts.data);
+    let ends = format!(r#","from":"/{ns}/{id}","to":"/vault/to""#);
+    let body = state(if is_relationship { &ends } else { "" });
+    let caused = |ask: Ask| ask.header("annals-request-id", &secret.texts.request_id).header("annals-cause", id);
+    let etag = format!("\"{ulid}\"");
+    asks.push(caused(Ask::new(route, Method::PUT, url.clone()).json(body.clone())));
+    asks.push(Ask::new(route, Method::PUT, url.clone()).json(body.clone()).header("if-match", &etag));
+    asks.push(Ask::new(route, Method::PUT, url.clone()).json(body).header("if-none-match", "*"));
+    if !is_relationship {
+        let patch = Ask::new(route, Method::PATCH, url.clone()).json(state(""));
+        asks.push(caused(patch.clone()));
+        asks.push(patch.clone().header("if-match", &etag));
+        asks.push(patch.header("if-none-match", "*"));
+    }
+    if !variant.is_empty() {
+        let url = format!("{canonical}?variant={variant}");
+        asks.push(Ask::new(THING, Method::PUT, url.clone()).json(state("")));
+        asks.push(Ask::new(THING, Method::PATCH, url.clone()).json(state("")));
+        asks.push(Ask::new(THING, Method::DELETE, url));
+    }
+    asks.push(Ask::new(route, Method::DELETE, url.clone()).header("if-match", &etag));
+    asks.push(caused(Ask::new(route, Method::DELETE, url)));
+    asks.push(Ask::new(NAMESPACE, Method::PUT, format!("/_/namespaces/{ns}")).json(r#"{"style":"literal"}"#.into()));
+    let about = format!(r#"[{{"event_type":"log","ulid":"{ulid}","entity_ns":"{ns}","entity_id":"{id}"}}]"#);
+    asks.push(Ask::new(EVENTS, Method::POST, EVENTS.to_owned()).json(about));
+    asks
+}
+
+/// Every way to follow `secret`.
+pub(crate) fn follows(secret: &Secret, given: &Given) -> Vec<Ask> {
+    let Secret { ns, event_type, .. } = secret;
+    let entity = secret.entity_id().replace('#', "%23");
+    vec![
+        Ask::get(TAIL, format!("{TAIL}?start=beginning&ns={ns}&id={entity}")),
+        Ask::get(TAIL, format!("{TAIL}?cursor={}&event_type={event_type}", given.cursor)),
+        Ask::get(TAIL, TAIL.to_owned()).header("last-event-id", &given.cursor),
+    ]
+}

@@ -1,0 +1,157 @@
+//! The cells: every string of every request × everything that the owner has, as one caller. Owns what must hold of an
+//! answer; knows no method by name.
+
+use std::{collections::BTreeSet, sync::Mutex, time::Duration};
+
+use futures::{StreamExt as _, stream};
+use prost_reflect::MethodDescriptor;
+
+use super::{
+    callers::Caller,
+    requests::{self, Given},
+    rpcs,
+    wire::{AT_A_TIME, Answer, Door},
+    world::{Secret, World},
+};
+
+/// Streams that wait for their second sign of life at a time; they cost nothing but that.
+const STREAMS_AT_A_TIME: usize = 160;
+/// For what waits for an event that it will never see; longer where the answer, which comes a little before the
+/// deadline, was not read by then.
+const IN_VAIN: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16)];
+
+/// Where a caller calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Doors {
+    pub(crate) things: Door,
+    pub(crate) events: Door,
+}
+
+/// What one caller's cells have shown.
+#[derive(Default, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) cells: usize,
+    /// Texts in the answers.
+    pub(crate) seen: BTreeSet<String>,
+    /// What must not be, a sentence each.
+    pub(crate) wrong: Vec<String>,
+}
+
+struct Cell<'a> {
+    number: usize,
+    method: MethodDescriptor,
+    path: rpcs::Path,
+    secret: &'a Secret,
+    request: Vec<u8>,
+}
+
+/// The cells of one caller.
+pub(crate) struct Matrix<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) given: &'a Given,
+    pub(crate) caller: &'a Caller,
+    pub(crate) doors: Doors,
+    outcome: Mutex<Outcome>,
+    /// Texts that the caller wrote to a tenant of their own, and so may read there.
+    written: Mutex<BTreeSet<String>>,
+}
+
+impl<'a> Matrix<'a> {
+    pub(crate) fn new(world: &'a World, given: &'a Given, caller: &'a Caller, doors: Doors) -> Self {
+        Self { world, given, caller, doors, outcome: Mutex::default(), written: Mutex::default() }
+    }
+
+    /// Calls every cell of `methods`: names before other texts, because what a stranger writes they may read.
+    pub(crate) async fn run(self, methods: &[MethodDescriptor]) -> Outcome {
+        let mut cells = self.cells(methods);
+        cells.sort_by_key(|cell| cell.path.last().is_some_and(|field| field.parent_message().name() != "Key"));
+        let (endless, finite): (Vec<_>, Vec<_>) = cells.into_iter().partition(|cell| cell.method.is_server_streaming());
+        let check = |cells, at_a_time| {
+            stream::iter(cells).map(|cell| self.check(cell)).buffer_unordered(at_a_time).collect::<Vec<()>>()
+        };
+        futures::join!(check(finite, AT_A_TIME), check(endless, STREAMS_AT_A_TIME));
+        self.outcome.into_inner().expect("no panic")
+    }
+
+    fn cells(&self, methods: &[MethodDescriptor]) -> Vec<Cell<'a>> {
+        let mut cells = Vec::new();
+        for method in methods {
+            for path in rpcs::strings(&method.input()) {
+                for secret in &self.world.secrets {
+                    let request = requests::request(method, &path, secret, self.given);
+                    let request = request.unwrap_or_else(|| panic!("{} has no good request", method.full_name()));
+                    cells.push(Cell {
+                        number: cells.len(),
+                        method: method.clone(),
+                        path: path.clone(),
+                        secret,
+                        request,
+                    });
+                }
+            }
+        }
+        cells
+    }
+
+    async fn check(&self, cell: Cell<'a>) {
+        let (markers, eyes) = (&self.world.markers, &self.caller.eyes);
+        let writes_own = !eyes.of_tenant && !requests::is_read(&cell.method);
+        if writes_own {
+            self.written.lock().expect("no panic").extend(markers.found(&cell.request));
+        }
+        let answer = self.call(&cell, cell.request.clone()).await;
+        let mut leaked = markers.leaked(eyes, &cell.request, &answer.bytes);
+        if writes_own {
+            let written = self.written.lock().expect("no panic");
+            leaked.retain(|text| !written.contains(text));
+        }
+        let mut wrong = Vec::new();
+        if !leaked.is_empty() {
+            wrong.push(format!("{} shows {leaked:?}", self.spell(&cell)));
+        }
+        if !writes_own
+            && !cell.method.is_server_streaming()
+            && let Some(twin) = markers.twin(eyes, &cell.request)
+        {
+            let absent = self.call(&cell, twin).await;
+            let absent = Answer { bytes: markers.untwin(&absent.bytes), ..absent };
+            if absent != answer {
+                wrong.push(format!("{} is told from an absent one:\n{answer}\n{absent}", self.spell(&cell)));
+            }
+        }
+        let mut outcome = self.outcome.lock().expect("no panic");
+        outcome.cells += 1;
+        outcome.wrong.extend(wrong);
+        if answer.code == tonic::Code::Ok {
+            outcome.seen.extend(markers.found(&answer.bytes));
+        }
+    }
+
+    async fn call(&self, cell: &Cell<'a>, request: Vec<u8>) -> Answer {
+        let is_things = cell.method.parent_service().name() == "ThingsService";
+        let door = if is_things { &self.doors.things } else { &self.doors.events };
+        if cell.path.last().is_none_or(|field| field.name() != "wait_for") {
+            return door.call(&cell.method, request, cell.number, None).await;
+        }
+        for timeout in IN_VAIN {
+            let answer = door.call(&cell.method, request.clone(), cell.number, Some(timeout)).await;
+            if !answer.is_none() {
+                return answer;
+            }
+        }
+        panic!("{} is not answered by its deadline", self.spell(cell));
+    }
+
+    fn spell(&self, Cell { method, path, secret, .. }: &Cell<'_>) -> String {
+        format!("{}: {}, {}: {}", self.caller.name, method.name(), rpcs::spell(path), secret.what)
+    }
+}
+
+impl Outcome {
+    /// Fails with the first of what must not be.
+    #[track_caller]
+    pub(crate) fn assert_right(&self) {
+        let first: Vec<_> = self.wrong.iter().take(12).map(String::as_str).collect();
+        assert!(self.wrong.is_empty(), "{} cells of {}:\n{}", self.wrong.len(), self.cells, first.join("\n"));
+    }
+}

@@ -1,0 +1,91 @@
+//! What the owner sees: everything there is, and what they are given to go on with.
+
+use harness::cluster::Cluster;
+use proto::{
+    events::v1::{HistoryRequest, QueryRequest, QueryResponse},
+    things::v1::{ListRelationshipsRequest, ListThingsRequest},
+};
+
+use super::{
+    callers::{Keys, signed},
+    requests::Given,
+    world::{Secret, VAULT, World},
+};
+
+const WHOLE: i32 = 1_000;
+
+/// Every thing, relationship and event of the owner's tenant, as text.
+pub(crate) async fn dump(cluster: &Cluster, keys: &Keys, world: &World) -> String {
+    let (mut things, mut events) = (cluster.things().await, cluster.events().await);
+    let mut dump = Vec::new();
+    let mut namespaces: Vec<_> = world.secrets.iter().map(|secret| secret.ns.clone()).collect();
+    namespaces.dedup();
+    for ns in namespaces {
+        let request = ListThingsRequest { ns, page_size: WHOLE, ..Default::default() };
+        let listed = things.list_things(signed(&keys.owner, request)).await.expect("listed").into_inner();
+        for thing in listed.things {
+            dump.push(format!("{thing:?}"));
+            if thing.key.as_ref().is_none_or(|key| !key.variant.is_empty()) {
+                continue;
+            }
+            let request = ListRelationshipsRequest { thing: thing.key, page_size: WHOLE, ..Default::default() };
+            let at = things.list_relationships(signed(&keys.owner, request)).await.expect("listed").into_inner();
+            dump.push(format!("{at:?}"));
+        }
+    }
+    let request = QueryRequest { page_size: WHOLE, ..Default::default() };
+    let QueryResponse { events, next_page_token } =
+        events.query(signed(&keys.owner, request)).await.expect("queried").into_inner();
+    assert_eq!(next_page_token, "", "one page has them all");
+    dump.extend(events.iter().map(|event| format!("{event:?}")));
+    dump.join("\n")
+}
+
+/// A page token of every list, and a cursor in the middle.
+pub(crate) async fn given(cluster: &Cluster, keys: &Keys, world: &World) -> Given {
+    let (mut things, mut events) = (cluster.things().await, cluster.events().await);
+    let named = |what: &str| -> &Secret { world.secrets.iter().find(|secret| secret.what == what).expect(what) };
+    let mut given = Given::default();
+    let mut keep = |method: &str, token: String| {
+        assert_ne!(token, "", "{method} has a second page");
+        given.page_tokens.insert(method.to_owned(), token);
+    };
+    let request = ListThingsRequest { ns: VAULT.into(), page_size: 1, ..Default::default() };
+    let answer = things.list_things(signed(&keys.owner, request)).await.expect("listed");
+    keep("ListThings", answer.into_inner().next_page_token);
+    let thing = Some(named("a public thing").key());
+    let request = ListRelationshipsRequest { thing, page_size: 1, ..Default::default() };
+    let answer = things.list_relationships(signed(&keys.owner, request)).await.expect("listed");
+    keep("ListRelationships", answer.into_inner().next_page_token);
+    let secret = named("a public thing that was private");
+    let request = HistoryRequest {
+        key: Some(secret.key()),
+        kind: secret.kind.into(),
+        page_size: 1,
+        wait_for: world.secrets.last().expect("a secret").ulid.clone(),
+        ..Default::default()
+    };
+    let answer = events.history(signed(&keys.owner, request)).await.expect("a history");
+    keep("History", answer.into_inner().next_page_token);
+    let request = QueryRequest { page_size: 1, ..Default::default() };
+    let answer = events.query(signed(&keys.owner, request)).await.expect("queried");
+    keep("Query", answer.into_inner().next_page_token);
+    given.cursor = middle(cluster, keys).await;
+    given
+}
+
+/// The cursor after the third event.
+async fn middle(cluster: &Cluster, keys: &Keys) -> String {
+    use proto::events::v1::{Start, SubscribeRequest};
+    let request = SubscribeRequest { start: Start::Beginning.into(), ..Default::default() };
+    let mut signs =
+        cluster.events().await.subscribe(signed(&keys.owner, request)).await.expect("followed").into_inner();
+    let mut events = 0;
+    loop {
+        let sign = signs.message().await.expect("a sign").expect("a stream without end");
+        events += usize::from(sign.event.is_some());
+        if events == 3 {
+            return sign.cursor;
+        }
+    }
+}

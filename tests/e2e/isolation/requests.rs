@@ -1,0 +1,188 @@
+//! What is sent: for each method a request that is otherwise good, and the owner's text for each string in it.
+
+use std::collections::BTreeMap;
+
+use prost::Message as _;
+use prost_reflect::{DynamicMessage, FieldDescriptor, MethodDescriptor};
+use proto::{
+    common::v1::Key,
+    events::v1::{
+        AppendRequest, AsOf, Event, HistoryRequest, QueryRequest, RelayBatch, Start, StateAtRequest, SubscribeRequest,
+        as_of,
+    },
+    things::v1::{
+        BatchGetThingsRequest, DeleteRelationshipRequest, DeleteThingRequest, GetRelationshipRequest, GetThingRequest,
+        ImportRow, ImportThingsRequest, ListRelationshipsRequest, ListThingsRequest, PatchThingRequest,
+        PutRelationshipRequest, PutThingRequest, RegisterNamespaceRequest, Relationship, ResolveNameRequest, Thing,
+        import_row::Row,
+    },
+};
+
+use super::{
+    rpcs,
+    world::{Secret, VAULT},
+};
+
+/// The most that a page may have: what is hidden shall not only be on the next one.
+const WHOLE: i32 = 1_000;
+
+/// What the owner was given to go on with.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Given {
+    /// By the name of the method.
+    pub(crate) page_tokens: BTreeMap<String, String>,
+    pub(crate) cursor: String,
+}
+
+impl Given {
+    /// Something for each that can be.
+    pub(crate) fn example() -> Self {
+        let lists = ["ListThings", "ListRelationships", "History", "Query"];
+        let page_tokens = lists.map(|list| (list.to_owned(), "token".to_owned())).into();
+        Self { page_tokens, cursor: "cursor".into() }
+    }
+}
+
+/// Whether a method changes nothing.
+pub(crate) fn is_read(method: &MethodDescriptor) -> bool {
+    let reads = ["Get", "BatchGet", "List", "Resolve", "History", "StateAt", "Query", "Subscribe"];
+    reads.iter().any(|verb| method.name().starts_with(verb))
+}
+
+/// A good request about `secret` with the owner's text in the string at `path`; `None` for a method that has no such
+/// request yet.
+pub(crate) fn request(
+    method: &MethodDescriptor,
+    path: &[FieldDescriptor],
+    secret: &Secret,
+    given: &Given,
+) -> Option<Vec<u8>> {
+    let good = good(method.name(), &rpcs::spell(path), secret)?;
+    let mut request = DynamicMessage::decode(method.input(), &*good).expect("a good request is one");
+    let (field, above) = path.split_last().expect("a string is somewhere");
+    if field.parent_message().full_name() == "annals.common.v1.Key" {
+        for (name, text) in parts(field.name(), secret) {
+            let part = field.parent_message().get_field_by_name(name).expect("a part of a key");
+            rpcs::set(&mut request, &[above, &[part]].concat(), text);
+        }
+    } else {
+        let text = match field.name() {
+            "page_token" => given.page_tokens.get(method.name()).expect("the owner has a token of every list").clone(),
+            "cursor" => given.cursor.clone(),
+            name => text(name, secret),
+        };
+        rpcs::set(&mut request, path, text);
+    }
+    Some(request.encode_to_vec())
+}
+
+/// The parts of a key that say `part` of the secret's name, and what is needed beside it.
+fn parts(part: &str, secret: &Secret) -> Vec<(&'static str, String)> {
+    let none = |name| (name, String::new());
+    let Secret { ns, id, variant, .. } = secret.clone();
+    match part {
+        "ns" | "variant" => vec![("ns", ns), ("id", id), ("variant", variant), none("path")],
+        "id" => vec![("ns", ns), ("id", id), none("variant"), none("path")],
+        "path" => vec![none("ns"), none("id"), none("variant"), ("path", format!("{ns}/{}", secret.entity_id()))],
+        other => panic!("say here what of a name `{other}` is"),
+    }
+}
+
+fn text(field: &str, secret: &Secret) -> String {
+    let texts = &secret.texts;
+    let object = |text: &str| format!(r#"{{"m":"{text}"}}"#);
+    match field {
+        "ns" | "entity_ns" | "dispatch_namespace" => secret.ns.clone(),
+        "preferred_variants" => secret.variant.clone(),
+        "event_type" | "event_types" => secret.event_type.clone(),
+        "type" | "entity_type" => texts.r#type.clone(),
+        "content" => texts.content.clone(),
+        "code" => texts.code.clone(),
+        "data" | "data_patch" | "metadata" => object(&texts.data),
+        "logs" | "exceptions" => format!(r#"["{}"]"#, texts.data),
+        "request_id" => texts.request_id.clone(),
+        "cause" => texts.cause.clone(),
+        "etag" | "etags" | "ulid" | "wait_for" | "relay_id" => secret.ulid.clone(),
+        "mutation_type" => "created".to_owned(),
+        "severity" => "error".to_owned(),
+        "clear" => "content".to_owned(),
+        "url" => format!("/{}/{}", secret.ns, secret.id),
+        // Columns of events, and whatever comes: the name.
+        _ => secret.entity_id(),
+    }
+}
+
+/// A request of a method that is good when the string at `path` is set.
+fn good(method: &str, path: &str, secret: &Secret) -> Option<Vec<u8>> {
+    let key = || Some(secret.key());
+    let own = |id: &str| Some(Key { ns: VAULT.into(), id: id.into(), ..Key::default() });
+    let kind = secret.kind.into();
+    let thing = || Thing { key: key(), r#type: "T".into(), ..Thing::default() };
+    let relationship =
+        || Relationship { key: key(), r#type: "T".into(), from: own("from"), to: own("to"), ..Relationship::default() };
+    let ns = || secret.ns.clone();
+    Some(match method {
+        "GetThing" => GetThingRequest { key: key(), ..Default::default() }.encode_to_vec(),
+        "PutThing" => PutThingRequest { thing: Some(thing()), ..Default::default() }.encode_to_vec(),
+        "PatchThing" => PatchThingRequest { key: key(), ..Default::default() }.encode_to_vec(),
+        "DeleteThing" => DeleteThingRequest { key: key(), ..Default::default() }.encode_to_vec(),
+        "ListThings" => ListThingsRequest {
+            ns: ns(),
+            page_size: if path == "page_token" { 1 } else { WHOLE },
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        "BatchGetThings" => BatchGetThingsRequest { keys: vec![secret.key()], ..Default::default() }.encode_to_vec(),
+        "ImportThings" => {
+            let row = if path.starts_with("rows.relationship") {
+                Row::Relationship(relationship())
+            } else {
+                Row::Thing(thing())
+            };
+            ImportThingsRequest { rows: vec![ImportRow { row: Some(row) }], ..Default::default() }.encode_to_vec()
+        }
+        "GetRelationship" => GetRelationshipRequest { key: key() }.encode_to_vec(),
+        "PutRelationship" => {
+            PutRelationshipRequest { relationship: Some(relationship()), ..Default::default() }.encode_to_vec()
+        }
+        "DeleteRelationship" => DeleteRelationshipRequest { key: key(), ..Default::default() }.encode_to_vec(),
+        "ListRelationships" => ListRelationshipsRequest {
+            thing: key(),
+            page_size: if path == "page_token" { 1 } else { WHOLE },
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        "RegisterNamespace" => RegisterNamespaceRequest { ns: ns(), ..Default::default() }.encode_to_vec(),
+        "ResolveName" => ResolveNameRequest { key: key(), kind, as_of: None }.encode_to_vec(),
+        "Append" => {
+            let event =
+                Event { event_type: "log".into(), entity_ns: ns(), entity_id: secret.entity_id(), ..Event::default() };
+            let relay = path.starts_with("relay").then(|| RelayBatch { batch: 1, ..Default::default() });
+            AppendRequest { events: vec![event], relay }.encode_to_vec()
+        }
+        "History" => HistoryRequest {
+            key: key(),
+            kind,
+            page_size: if path == "page_token" { 1 } else { WHOLE },
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        "StateAt" => {
+            let as_of = Some(AsOf { as_of: Some(as_of::AsOf::Ulid(secret.ulid.clone())) });
+            StateAtRequest { key: key(), kind, as_of, ..Default::default() }.encode_to_vec()
+        }
+        "Query" => QueryRequest {
+            page_size: if path == "page_token" { 1 } else { WHOLE },
+            entity_ns: if path == "entity_id" { ns() } else { String::new() },
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        "Subscribe" => SubscribeRequest {
+            start: Start::Beginning.into(),
+            entity_ns: if path == "entity_id" { ns() } else { String::new() },
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        _ => return None,
+    })
+}

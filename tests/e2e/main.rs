@@ -1,0 +1,31 @@
+//! Annals as its users meet it: real processes, real sockets, every case on both topologies.
+
+mod bad_input;
+mod clients;
+mod docs;
+mod events;
+mod isolation;
+mod onet;
+mod past;
+mod relationships;
+mod things;
+mod urls;
+
+/// Makes each case a test on the all-in-one and one on separate processes, each on a cluster of its own.
+macro_rules! on_both_topologies {
+    ($($case:ident),+ $(,)?) => {
+        mod all_in_one {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(&mut harness::cluster::Cluster::start(harness::cluster::Topology::AllInOne).await).await;
+            })+
+        }
+        mod separate {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(&mut harness::cluster::Cluster::start(harness::cluster::Topology::Separate).await).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both_topologies;

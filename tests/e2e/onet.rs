@@ -1,0 +1,147 @@
+//! A real data set: O*NET, imported by the guide's own commands on separate processes (the program's own tests do it in
+//! one process).
+
+use std::{collections::BTreeSet, fs};
+
+use harness::cluster::{Cluster, Topology};
+use proto::{common::v1::EntityKind, events::v1::QueryRequest};
+use serde_json::Value;
+
+use crate::docs::{root, run, shell_blocks};
+
+/// Counts of the files: things, relationships.
+const FILES: [(&str, usize); 5] =
+    [("occupations", 1_016), ("tasks", 19_265), ("commodities", 135), ("related", 18_460), ("uses", 30_826)];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn onet_is_imported_whole_once_and_every_mutation_is_in_history() {
+    let folder = root().join("../shared/data/onet");
+    if !folder.is_dir() {
+        eprintln!("SKIPPED: {} is not there", folder.display());
+        return;
+    }
+    assert_eq!(rows("occupations.tsv").len(), 1_016);
+    assert_eq!(rows("tasks.tsv").len(), 19_265);
+    assert_eq!(rows("related_occupations.tsv").len(), 18_460);
+    assert_eq!(rows("technology_skills.tsv").len(), 30_826);
+    let commodities: BTreeSet<_> =
+        rows("technology_skills.tsv").iter().map(|row| row.split('\t').nth(2).unwrap().to_owned()).collect();
+    assert_eq!(commodities.len(), 135);
+
+    let cluster = Cluster::start(Topology::Separate).await;
+    let imports = shell_blocks("docs/onet.md", "# O*NET").remove(0);
+    let first = run(&cluster, &imports);
+    for ((file, count), line) in FILES.into_iter().zip(first.lines()) {
+        assert_eq!(counted(line, "created"), count, "{file}: {line}");
+        assert_eq!(counted(line, "failed"), 0, "{file}: {line}");
+    }
+    assert_eq!(counted(first.lines().nth(2).unwrap(), "equal"), 30_826 - 135);
+    let mutations = mutations(&cluster).await;
+    assert_eq!(mutations.len(), FILES.iter().map(|(_, count)| count).sum::<usize>());
+
+    let second = run(&cluster, &imports);
+    for ((file, count), line) in FILES.into_iter().zip(second.lines()) {
+        assert_eq!((counted(line, "created"), counted(line, "replaced")), (0, 0), "{file}: {line}");
+        assert_eq!(counted(line, "unchanged"), count, "{file}: {line}");
+    }
+    assert_eq!(self::mutations(&cluster).await, mutations, "a second run writes nothing");
+
+    for (place, (ulid, kind, id)) in mutations.iter().enumerate().filter(|(place, _)| place % 997 == 0) {
+        let above = if *kind == EntityKind::Relationship { "/_/relationships" } else { "" };
+        let url = format!("{above}/onet/{}?view=history", id.replace(' ', "_"));
+        let history = cluster.http().get(&url).await.expect(200).json();
+        assert_eq!(history["items"][0]["ulid"].as_str(), Some(ulid.as_str()), "mutation {place}: {history}");
+        assert_eq!(history["items"][0]["mutation_type"], "created");
+    }
+    a_deletion_takes_its_relationships(&cluster).await;
+}
+
+async fn a_deletion_takes_its_relationships(cluster: &Cluster) {
+    let http = cluster.http();
+    let then = http.get("/onet/15-1252.00").await.expect(200);
+    assert_eq!(then.json()["type"], "Occupation");
+    assert!(then.json()["content"].as_str().unwrap().starts_with("# Software Developers\n\n"), "{}", then.text());
+    let mut names = BTreeSet::new();
+    let mut token = String::new();
+    loop {
+        let url = format!("/onet/15-1252.00?view=relationships&page_size=1000&page_token={token}");
+        let page = http.get(&url).await.expect(200).json();
+        names.extend(page["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+        page["next_page_token"].as_str().unwrap().clone_into(&mut token);
+        if token.is_empty() {
+            break;
+        }
+    }
+    let of = |file: &str, columns: &[usize]| {
+        let has = |row: &String| columns.iter().any(|column| row.split('\t').nth(*column) == Some("15-1252.00"));
+        rows(file).iter().filter(|row| has(row)).count()
+    };
+    assert_eq!(names.len(), of("related_occupations.tsv", &[0, 1]) + of("technology_skills.tsv", &[0]));
+
+    let deletion = http.delete("/onet/15-1252.00").await.expect(204).header("annals-ulid").to_owned();
+    http.get("/onet/15-1252.00").await.expect(404);
+    let etag = then.header("etag").trim_matches('"').to_owned();
+    assert_eq!(http.get(&format!("/onet/15-1252.00?at={etag}")).await.expect(200).body, then.body);
+    let query = format!("/_/events?event_type=mutation&ns=onet&order=newest_first&page_size=1000&wait_for={deletion}");
+    let events = http.get(&query).await.expect(200).json();
+    let deleted = events["items"].as_array().unwrap().iter().filter(|event| event["mutation_type"] == "deleted");
+    let (mut gone, mut things) = (BTreeSet::new(), Vec::new());
+    for event in deleted {
+        let id = event["entity_id"].as_str().unwrap().to_owned();
+        assert_ne!(event["data"]["before"], Value::Null);
+        if event["entity_kind"] == "relationship" {
+            gone.insert(id);
+        } else {
+            things.push(id);
+        }
+    }
+    assert_eq!((gone, things), (names, vec!["15-1252.00".to_owned()]));
+}
+
+/// The rows of a file, without its header.
+fn rows(file: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join("../shared/data/onet").join(file)).expect("the file is text");
+    text.lines().skip(1).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+/// The number before `word` in a line of counts.
+#[track_caller]
+fn counted(line: &str, word: &str) -> usize {
+    let count = line.split(", ").find_map(|part| part.split_once(' ').filter(|(_, what)| what.starts_with(word)));
+    let (count, _) = count.unwrap_or_else(|| panic!("no {word} in {line}"));
+    count.replace(',', "").parse().unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+/// ULID, kind and id of every mutation.
+async fn mutations(cluster: &Cluster) -> Vec<(String, EntityKind, String)> {
+    let wait_for = newest(cluster).await;
+    let (mut mutations, mut page_token) = (Vec::new(), String::new());
+    let mut events = cluster.events().await.max_decoding_message_size(16 << 20);
+    loop {
+        let event_types = vec!["mutation".to_owned()];
+        let request = QueryRequest {
+            event_types,
+            page_size: 1_000,
+            page_token,
+            wait_for: wait_for.clone(),
+            ..Default::default()
+        };
+        let page = events.query(request).await.unwrap().into_inner();
+        mutations
+            .extend(page.events.into_iter().map(|event| (event.ulid.clone(), event.entity_kind(), event.entity_id)));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return mutations;
+        }
+    }
+}
+
+/// The newest mutation of the import: the last row's, which is at the last occupation of its file.
+async fn newest(cluster: &Cluster) -> String {
+    let rows = rows("technology_skills.tsv");
+    let occupation = rows.last().and_then(|row| row.split('\t').next()).expect("a row has a first column");
+    let url = format!("/onet/{occupation}?view=relationships&type=uses&page_size=1000");
+    let page = cluster.http().get(&url).await.expect(200).json();
+    let etags = page["items"].as_array().unwrap().iter().map(|item| item["etag"].as_str().unwrap().to_owned());
+    etags.max().expect("an occupation uses something")
+}

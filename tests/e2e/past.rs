@@ -1,0 +1,140 @@
+//! Reads of the past: as of a time or ULID, history, and never behind a write that was answered.
+
+use std::net::SocketAddr;
+
+use harness::{
+    cluster::{Cluster, Setup, Topology, free_address},
+    http::Http,
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+super::on_both_topologies! {
+    a_past_state_is_the_same_bytes_as_it_was_then,
+    history_lists_every_change_with_before_after_and_actor,
+    a_deleted_thing_is_absent_now_and_readable_as_of_before,
+    a_read_in_the_future_is_refused,
+    a_read_right_after_each_of_many_writes_sees_it,
+}
+
+fn numbered(number: u32) -> Value {
+    json!({"type": "Gauge", "content": format!("level {number}"), "data": {"number": number, "exact": 1.10}})
+}
+
+async fn a_past_state_is_the_same_bytes_as_it_was_then(cluster: &mut Cluster) {
+    let http = cluster.http();
+    http.put("/river/a", &numbered(1)).await.expect(201);
+    let then = http.get("/river/a").await.expect(200);
+    let second = http.put("/river/a", &numbered(2)).await.expect(200).header("annals-ulid").to_owned();
+    let first = then.header("etag").trim_matches('"').to_owned();
+    assert_eq!(http.get(&format!("/river/a?at={first}")).await.expect(200).body, then.body);
+    let now = http.get("/river/a").await.expect(200);
+    assert_eq!(http.get(&format!("/river/a?at={second}")).await.expect(200).body, now.body);
+    let time = then.json()["updated_at"].as_str().unwrap().to_owned();
+    if time != now.json()["updated_at"] {
+        assert_eq!(http.get(&format!("/river/a?at={time}")).await.expect(200).body, then.body);
+    }
+}
+
+async fn history_lists_every_change_with_before_after_and_actor(cluster: &mut Cluster) {
+    let http = cluster.http();
+    http.put("/river/a", &numbered(1)).await.expect(201);
+    http.put("/river/a", &numbered(2)).await.expect(200);
+    http.delete("/river/a").await.expect(204);
+    let history = http.get("/river/a?view=history").await.expect(200).json();
+    let items = history["items"].as_array().unwrap();
+    let types: Vec<_> = items.iter().map(|item| item["mutation_type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["created", "updated", "deleted"]);
+    assert_eq!(items[1]["before"]["content"], "level 1");
+    assert_eq!(items[1]["after"]["content"], "level 2");
+    assert_eq!((&items[0]["before"], &items[2]["after"]), (&Value::Null, &Value::Null));
+    assert!(items.iter().all(|item| item["actor"] == "local"), "{history}");
+}
+
+async fn a_deleted_thing_is_absent_now_and_readable_as_of_before(cluster: &mut Cluster) {
+    let http = cluster.http();
+    http.put("/river/a", &numbered(1)).await.expect(201);
+    let then = http.get("/river/a").await.expect(200);
+    let deletion = http.delete("/river/a").await.expect(204).header("annals-ulid").to_owned();
+    http.get("/river/a").await.expect(404);
+    http.get(&format!("/river/a?at={deletion}")).await.expect(404);
+    let created = then.header("etag").trim_matches('"').to_owned();
+    assert_eq!(http.get(&format!("/river/a?at={created}")).await.expect(200).body, then.body);
+    let reborn = http.put("/river/a", &numbered(3)).await.expect(201);
+    assert!(reborn.header("annals-ulid") > deletion.as_str());
+}
+
+async fn a_read_in_the_future_is_refused(cluster: &mut Cluster) {
+    cluster.http().put("/river/a", &numbered(1)).await.expect(201);
+    let refused = cluster.http().get("/river/a?at=2999-01-01T00:00:00Z").await.expect(400);
+    assert_eq!(refused.json()["type"], "/_/reasons/AS_OF_IN_FUTURE");
+}
+
+async fn a_read_right_after_each_of_many_writes_sees_it(cluster: &mut Cluster) {
+    let http = cluster.http();
+    for number in 0..100 {
+        let ulid = http.put("/river/a", &numbered(number)).await.header("annals-ulid").to_owned();
+        let seen = http.get(&format!("/river/a?at={ulid}")).await.expect(200).json();
+        assert_eq!(seen["content"], format!("level {number}"));
+    }
+}
+
+/// A proxy in front of events: connections wait while its gate is closed, and closing it cuts them.
+async fn gated_proxy(target: impl Fn() -> SocketAddr + Send + 'static) -> (SocketAddr, watch::Sender<bool>) {
+    let listener = TcpListener::bind(free_address()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (gate, open) = watch::channel(true);
+    let accept = async move {
+        while let Ok((mut inside, _)) = listener.accept().await {
+            let (mut open, target) = (open.clone(), target());
+            let pass = async move {
+                if open.wait_for(|open| *open).await.is_err() {
+                    return;
+                }
+                let Ok(mut outside) = TcpStream::connect(target).await else { return };
+                tokio::select! {
+                    _ = copy_bidirectional(&mut inside, &mut outside) => {}
+                    _ = open.wait_for(|open| !open) => {}
+                }
+            };
+            #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+            tokio::spawn(pass);
+        }
+    };
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    tokio::spawn(accept);
+    (address, gate)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_relay_held_up_a_read_of_the_past_is_right_or_relay_behind() {
+    let target = std::sync::Arc::new(std::sync::OnceLock::new());
+    let seen = target.clone();
+    let (proxy, gate) = gated_proxy(move || *seen.get().expect("events has an address")).await;
+    let events = free_address();
+    target.set(events).unwrap();
+    let cluster = Setup::new(Topology::Separate).events_at(events).relay_through(proxy).start().await;
+    let http = cluster.http();
+    let first = http.put("/river/a", &numbered(1)).await.header("annals-ulid").to_owned();
+    http.get(&format!("/river/a?at={first}")).await.expect(200);
+
+    gate.send(false).unwrap();
+    let second = http.put("/river/a", &numbered(2)).await.expect(200).header("annals-ulid").to_owned();
+    for at in [&first, &second] {
+        let refused = read_at(&http, at).await;
+        assert_eq!(refused.status, 503, "{}", refused.text());
+        assert_eq!(refused.json()["type"], "/_/reasons/RELAY_BEHIND");
+    }
+    gate.send(true).unwrap();
+    assert_eq!(http.get(&format!("/river/a?at={second}")).await.expect(200).json()["content"], "level 2");
+    assert_eq!(http.get(&format!("/river/a?at={first}")).await.expect(200).json()["content"], "level 1");
+}
+
+/// With a deadline of a second, so that the test need not wait for the default one.
+async fn read_at(http: &Http, at: &str) -> harness::http::Answer {
+    http.call(http::Method::GET, &format!("/river/a?at={at}"), &[("grpc-timeout", "1S")], "").await
+}

@@ -1,0 +1,132 @@
+//! Owns one machine: a disk that forgets, and the `annals serve` that runs on it. Never talks to it.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use harness::cluster::program;
+use harness::disk::{Disk, Running};
+use tempfile::TempDir;
+
+use super::check::PATIENCE;
+use crate::config;
+
+/// The least, so that every round meets the change to a new one.
+const SEGMENT_BYTES: &str = "65536";
+
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// The data directory is in it, so that the name of that is on the disk too.
+    pub(crate) disk: Disk,
+    around: TempDir,
+}
+
+/// A server that has said that it is ready.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) running: Running,
+    pub(crate) address: SocketAddr,
+}
+
+impl Machine {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let around = tempfile::Builder::new().prefix("annals-crash").tempdir()?;
+        Ok(Self { disk: Disk::of(around.path().join("disk"))?, around })
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.disk.data_dir().join("data")
+    }
+
+    /// The segments of the journal, the oldest first.
+    pub(crate) fn segments(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let mut segments = Vec::new();
+        for entry in fs::read_dir(self.data_dir().join("events/journal"))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "segment") {
+                segments.push(path);
+            }
+        }
+        segments.sort();
+        Ok(segments)
+    }
+
+    /// What the last server has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_else(|error| error.to_string())
+    }
+
+    /// Returns when the server has logged `words`.
+    pub(crate) async fn logged(&self, words: &str) {
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
+        while !self.log().contains(words) {
+            tick.tick().await;
+        }
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.around.path().join("server.log")
+    }
+
+    /// Starts a server, which is not ready yet.
+    pub(crate) fn spawn(&self) -> anyhow::Result<Running> {
+        self.spawn_program("annals", &["serve", "--journal-segment-bytes", SEGMENT_BYTES])
+    }
+
+    fn spawn_program(&self, name: &str, arguments: &[&str]) -> anyhow::Result<Running> {
+        let mut command = Command::new(program(name));
+        command
+            .args(arguments)
+            .args(["--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(self.data_dir())
+            .current_dir(self.around.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(self.log_file())?);
+        for variable in config::VARIABLES {
+            command.env_remove(variable);
+        }
+        Ok(self.disk.start(&mut command)?)
+    }
+
+    /// Starts things on its own and waits until it listens; events is not there.
+    pub(crate) async fn start_things(&self) -> anyhow::Result<Server> {
+        let peer_key = format!("annals_peer_{}", "5".repeat(64));
+        let running = self.spawn_program("things", &["--events", "http://127.0.0.1:9", "--peer-key", &peer_key])?;
+        tokio::time::timeout(PATIENCE, self.logged("listening address=")).await?;
+        let log = self.log();
+        let (_, address) = log.split_once("listening address=").context("it was just there")?;
+        let address = address.lines().next().unwrap_or_default().trim();
+        Ok(Server { running, address: address.parse().with_context(|| log.clone())? })
+    }
+
+    /// Starts a server and waits until it is ready; if it never is, the error is its log.
+    pub(crate) async fn start(&self) -> anyhow::Result<Server> {
+        let mut running = self.spawn()?;
+        let out = running.stdout().context("its output is piped")?;
+        let address = tokio::task::spawn_blocking(move || address_of(out)).await?;
+        let Some(address) = address? else {
+            bail!("it does not start:\n{}", self.log());
+        };
+        Ok(Server { running, address })
+    }
+}
+
+/// The address in the first line of the banner; none if the server ends without one.
+fn address_of(out: ChildStdout) -> anyhow::Result<Option<SocketAddr>> {
+    let mut out = BufReader::new(out);
+    let mut line = String::new();
+    if out.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let (_, rest) = line.split_once("http://").with_context(|| format!("no address: {line}"))?;
+    let (address, _) = rest.split_once(',').with_context(|| format!("no address: {line}"))?;
+    let address = address.parse().with_context(|| line.clone())?;
+    // The rest of the banner; a closed pipe would end the server.
+    std::thread::spawn(move || out.read_to_end(&mut Vec::new()));
+    Ok(Some(address))
+}

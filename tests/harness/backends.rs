@@ -1,0 +1,24 @@
+//! Where `cargo xtask backends` put the programs that tests talk to. Nothing is installed from here.
+
+use std::env;
+use std::path::PathBuf;
+
+/// The `buf` program.
+pub fn buf() -> PathBuf {
+    program("buf")
+}
+
+/// A Python that has grpcio, grpcio-reflection and protobuf.
+pub fn python() -> PathBuf {
+    program("python")
+}
+
+/// A test runs from somewhere under the target directory, and so do the programs. A missing one is a failure:
+/// a skipped test would look like a passed one.
+fn program(name: &str) -> PathBuf {
+    let test = env::current_exe().expect("a test runs from a file");
+    let mut candidates = test.ancestors().map(|directory| directory.join("backends/venv/bin").join(name));
+    candidates
+        .find(|candidate| candidate.exists())
+        .unwrap_or_else(|| panic!("{name} is not installed: run `cargo xtask backends`"))
+}

@@ -1,0 +1,263 @@
+//! Owns a running Annals for a test: all in one process, or each service in its own, wired by addresses.
+//! Never shares one between tests: each has its own directory and ports, and all of it is gone with the value.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use proto::{
+    events::v1::events_service_client::EventsServiceClient, things::v1::things_service_client::ThingsServiceClient,
+};
+use tempfile::TempDir;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::http::Http;
+
+/// How the services are spread over processes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Topology {
+    /// `annals serve`.
+    AllInOne,
+    /// `things`, `events` and `gateway`.
+    Separate,
+}
+
+/// What a cluster is started with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    topology: Topology,
+    keys: Option<String>,
+    events: Option<SocketAddr>,
+    things_sees_events_at: Option<SocketAddr>,
+}
+
+impl Setup {
+    /// Without keys: everybody is admin of the tenant `default`.
+    pub fn new(topology: Topology) -> Self {
+        Self { topology, keys: None, events: None, things_sees_events_at: None }
+    }
+
+    /// With this `keys.toml`.
+    #[must_use]
+    pub fn keys(self, toml: impl Into<String>) -> Self {
+        Self { keys: Some(toml.into()), ..self }
+    }
+
+    /// Events listens there. For separate processes.
+    #[must_use]
+    pub fn events_at(self, address: SocketAddr) -> Self {
+        Self { events: Some(address), ..self }
+    }
+
+    /// The relay reaches events through this address (a proxy of the test), everybody else directly.
+    /// For separate processes.
+    #[must_use]
+    pub fn relay_through(self, address: SocketAddr) -> Self {
+        Self { things_sees_events_at: Some(address), ..self }
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(self) -> Cluster {
+        let dir = tempfile::Builder::new().prefix("annals-test").tempdir().expect("a temporary directory");
+        let mut cluster = Cluster {
+            topology: self.topology,
+            gateway: free_address(),
+            things: free_address(),
+            events: self.events.unwrap_or_else(free_address),
+            peer_key: format!("annals_peer_{}", "5".repeat(64)),
+            setup: self,
+            dir,
+            processes: Vec::new(),
+        };
+        if let Some(keys) = &cluster.setup.keys {
+            fs::write(cluster.keys_file(), keys).expect("keys.toml can be written");
+        }
+        cluster.spawn_all();
+        cluster.ready().await;
+        cluster
+    }
+}
+
+/// A running Annals; its processes end and its directory goes when it is dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    /// How it is spread.
+    pub topology: Topology,
+    /// Where the gateway listens.
+    pub gateway: SocketAddr,
+    /// Where things listens, if it is a process of its own.
+    pub things: SocketAddr,
+    /// Where events listens, if it is a process of its own.
+    pub events: SocketAddr,
+    peer_key: String,
+    setup: Setup,
+    dir: TempDir,
+    processes: Vec<Process>,
+}
+
+#[derive(Debug)]
+struct Process {
+    name: &'static str,
+    child: Child,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Cluster {
+    /// Starts a cluster without keys.
+    pub async fn start(topology: Topology) -> Self {
+        Setup::new(topology).start().await
+    }
+
+    /// The gateway over HTTP.
+    pub fn http(&self) -> Http {
+        Http::new(self.gateway)
+    }
+
+    /// A gRPC channel to the gateway.
+    pub async fn channel(&self) -> Channel {
+        let endpoint = Endpoint::new(format!("http://{}", self.gateway)).expect("an address is a URI");
+        endpoint.connect().await.expect("the gateway accepts")
+    }
+
+    /// Things, through the gateway.
+    pub async fn things(&self) -> ThingsServiceClient<Channel> {
+        ThingsServiceClient::new(self.channel().await)
+    }
+
+    /// Events, through the gateway.
+    pub async fn events(&self) -> EventsServiceClient<Channel> {
+        EventsServiceClient::new(self.channel().await)
+    }
+
+    /// `annals ARGUMENTS` against this cluster, from `dir`.
+    pub fn annals(&self, dir: &Path) -> Command {
+        let mut command = Command::new(program("annals"));
+        command.current_dir(dir).env("ANNALS_SERVER", format!("http://{}", self.gateway)).stdin(Stdio::null());
+        command
+    }
+
+    /// The key that its processes share; in one process nobody knows it.
+    pub fn peer_key(&self) -> &str {
+        assert_eq!(self.topology, Topology::Separate, "in one process the peer key is minted");
+        &self.peer_key
+    }
+
+    /// The directory of its data.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The file of its keys.
+    pub fn keys_file(&self) -> PathBuf {
+        self.dir.path().join("keys.toml")
+    }
+
+    /// Kills (-9) the process that runs `service`, and starts it again on the same data and address.
+    pub async fn kill_and_restart(&mut self, service: &'static str) {
+        let name = if self.topology == Topology::AllInOne { "annals" } else { service };
+        self.processes.retain(|process| process.name != name);
+        self.spawn(name);
+        self.ready().await;
+    }
+
+    /// Kills (-9) the process that runs `service`, for good.
+    pub fn kill(&mut self, service: &'static str) {
+        let name = if self.topology == Topology::AllInOne { "annals" } else { service };
+        self.processes.retain(|process| process.name != name);
+    }
+
+    fn spawn_all(&mut self) {
+        match self.topology {
+            Topology::AllInOne => self.spawn("annals"),
+            Topology::Separate => ["events", "things", "gateway"].into_iter().for_each(|name| self.spawn(name)),
+        }
+    }
+
+    fn spawn(&mut self, name: &'static str) {
+        let url = |address: SocketAddr| format!("http://{address}");
+        let relay_target = self.setup.things_sees_events_at.unwrap_or(self.events);
+        let mut command = Command::new(program(name));
+        match name {
+            "annals" => command.args(["serve", "--listen", &self.gateway.to_string()]),
+            "events" => command.args(["--listen", &self.events.to_string()]),
+            "things" => command.args(["--listen", &self.things.to_string(), "--events", &url(relay_target)]),
+            _ => command.args(["--listen", &self.gateway.to_string()]).args([
+                "--things",
+                &url(self.things),
+                "--events",
+                &url(self.events),
+            ]),
+        };
+        if name != "annals" {
+            command.env("ANNALS_PEER_KEY", &self.peer_key);
+        }
+        if self.setup.keys.is_some() {
+            command.arg("--keys").arg(self.keys_file());
+        }
+        let log = fs::File::create(self.dir.path().join(format!("{name}.log"))).expect("a log file");
+        command.arg("--data-dir").arg(self.data_dir()).current_dir(self.dir.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        self.processes.push(Process { name, child });
+    }
+
+    /// Waits until every service answers; panics with the logs if one never does.
+    async fn ready(&mut self) {
+        for _ in 0..600 {
+            let mut ready = true;
+            for server in self.servers() {
+                ready &= Http::new(server).try_get("/_/readyz").await.is_ok_and(|answer| answer.status == 200);
+            }
+            if ready {
+                return;
+            }
+            let ended = self.processes.iter_mut().find_map(|process| {
+                let status = process.child.try_wait().expect("a child can be waited for")?;
+                Some(format!("{} ended with {status}", process.name))
+            });
+            if let Some(ended) = ended {
+                panic!("{ended}\n{}", self.logs());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("not ready within 30 s\n{}", self.logs());
+    }
+
+    /// What listens: the gateway last, because it knows of the others only what it heard last.
+    fn servers(&self) -> Vec<SocketAddr> {
+        match self.topology {
+            Topology::AllInOne => vec![self.gateway],
+            Topology::Separate => vec![self.events, self.things, self.gateway],
+        }
+    }
+
+    /// What the processes have logged.
+    pub fn logs(&self) -> String {
+        let names = self.processes.iter().map(|process| process.name);
+        names.map(|name| fs::read_to_string(self.dir.path().join(format!("{name}.log"))).unwrap_or_default()).collect()
+    }
+}
+
+/// The program of that name, built beside the tests.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test runs from a file");
+    let built = test.parent().and_then(Path::parent).expect("a test is in target/<profile>/deps").join(name);
+    assert!(built.exists(), "{} is not built: run `cargo xtask test`, or `cargo build --bins`", built.display());
+    built
+}
+
+/// An address of loopback that nobody listens on now.
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("a listener has an address")
+}

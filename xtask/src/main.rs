@@ -1,0 +1,117 @@
+//! `cargo xtask`: what is done to this workspace, each as one command.
+//!
+//! It only starts other programs and passes their failures on; what a check means is theirs.
+//! Nothing here is part of Annals.
+
+mod backends;
+mod coverage;
+mod lint;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::{Parser, Subcommand};
+
+use crate::backends::Backends;
+use crate::workspace::Workspace;
+
+/// What is done to this workspace: check it, test it, measure it.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run every test there is: unit, conformance, end to end, faults and tidy.
+    ///
+    /// Builds the same way as `cargo run`, so the two share their work. A single test is quicker with
+    /// `cargo test NAME`, once `cargo xtask backends` has run.
+    Test,
+
+    /// Install what the tests talk to (buf, Python with grpcio) and print where.
+    ///
+    /// Goes into a Python environment of its own under the target directory, with the versions of
+    /// xtask/backends.txt. Uses the network only when that list has changed.
+    Backends,
+
+    /// Build in release and run the benchmarks, with the arguments of `cargo xtask bench -- --help`.
+    Bench {
+        /// Passed on to the benchmarks as they are.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+
+    /// Kill a loaded server, drop all that was not synced, check that nothing acknowledged is lost; many times.
+    Crash {
+        /// How many times.
+        #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+    },
+
+    /// Run the tests under cargo-tarpaulin and print line coverage; fails below 80 %.
+    ///
+    /// Installs cargo-tarpaulin under the target directory if it is not there. Follows the servers that the
+    /// tests start. Builds apart from the tests, with full debug information, and takes much longer than they do.
+    Coverage {
+        /// Only these packages.
+        #[arg(short, long = "package", value_name = "PACKAGE")]
+        packages: Vec<String>,
+    },
+
+    /// Check the format, clippy, the protos and the docs, without a warning.
+    Lint,
+}
+
+fn main() -> ExitCode {
+    let Err(error) = run(Arguments::parse().command) else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn run(task: Task) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Test => test(&workspace),
+        Task::Backends => {
+            println!("{}", Backends::install(&workspace)?);
+            Ok(())
+        }
+        Task::Bench { arguments } => bench(&workspace, &arguments),
+        Task::Crash { rounds } => crash(&workspace, rounds),
+        Task::Coverage { packages } => coverage::run(&workspace, &packages),
+        Task::Lint => lint::run(&workspace),
+    }
+}
+
+/// The backends come first: what a machine lacks is said before a long build.
+/// The servers are built next, because the end-to-end tests start them and cargo does not know that they do.
+fn test(workspace: &Workspace) -> Result<()> {
+    Backends::install(workspace)?;
+    build_everything(workspace)?;
+    workspace.cargo(["test", "--workspace"]).run()
+}
+
+fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    workspace.cargo(["build", "--release", "--bin", "annals", "--bin", "benches"]).run()?;
+    workspace.cargo(["run", "--release", "--quiet", "--bin", "benches", "--"]).args(arguments).run()
+}
+
+fn crash(workspace: &Workspace, rounds: u32) -> Result<()> {
+    const CRASH_LOOP: [&str; 5] = ["test", "--workspace", "--test", "faults", "crash_loop"];
+
+    build_everything(workspace)?;
+    // A filter that matches no test is a success to cargo.
+    let tests = workspace.cargo(CRASH_LOOP).args(["--", "--list"]).output()?;
+    ensure!(tests.contains("crash_loop: test"), "tests/faults has no test crash_loop");
+    workspace.cargo(CRASH_LOOP).args(["--", "--nocapture"]).env("ANNALS_CRASH_ROUNDS", rounds.to_string()).run()
+}
+
+fn build_everything(workspace: &Workspace) -> Result<()> {
+    workspace.cargo(["build", "--workspace", "--bins", "--tests"]).run()
+}

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{
+    archive,
     client::{Client, Connection},
     delete, events, get, history, import, key, link, list, namespace, patch, put, serving,
 };
@@ -42,6 +43,7 @@ enum Command {
     Events(At<events::Args>),
     Import(At<import::Args>),
     Namespace(At<namespace::Args>),
+    Archive(At<archive::Args>),
     Key(key::Args),
 }
 
@@ -91,6 +93,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::History(at) => at.run(history::run).await?,
         Command::Events(at) => at.run(events::run).await?,
         Command::Namespace(at) => at.run(namespace::run).await?,
+        Command::Archive(at) => at.run(archive::run).await?,
         Command::Key(args) => key::run(args)?,
         Command::Import(at) => return at.run(import::run).await,
     }

@@ -1,6 +1,7 @@
 //! `annals`: everything of Annals in one process, and the commands that talk to it.
 
 mod append;
+mod archive;
 mod cli;
 mod client;
 mod config;

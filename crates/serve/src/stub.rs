@@ -8,8 +8,9 @@ use futures::stream::{self, BoxStream};
 use proto::events::v1::events_service_client::EventsServiceClient;
 use proto::events::v1::events_service_server::{EventsService, EventsServiceServer};
 use proto::events::v1::{
-    AppendRequest, AppendResponse, HistoryRequest, HistoryResponse, QueryRequest, QueryResponse, StateAtRequest,
-    StateAtResponse, SubscribeRequest, SubscribeResponse,
+    AppendRequest, AppendResponse, Archive, CompactArchiveRequest, CompactArchiveResponse, ExpireArchiveRequest,
+    ExpireArchiveResponse, GetArchiveRequest, HistoryRequest, HistoryResponse, QueryRequest, QueryResponse,
+    StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse, VerifyArchiveRequest, VerifyArchiveResponse,
 };
 use tokio::sync::Notify;
 use tonic::service::Routes;
@@ -130,5 +131,36 @@ impl EventsService for Stub {
 
     async fn state_at(&self, _: Request<StateAtRequest>) -> Result<Response<StateAtResponse>, Status> {
         Ok(Response::new(StateAtResponse::default()))
+    }
+
+    async fn get_archive(&self, _: Request<GetArchiveRequest>) -> Result<Response<Archive>, Status> {
+        Ok(Response::new(Archive::default()))
+    }
+
+    type CompactArchiveStream = BoxStream<'static, Result<CompactArchiveResponse, Status>>;
+
+    async fn compact_archive(
+        &self,
+        _: Request<CompactArchiveRequest>,
+    ) -> Result<Response<Self::CompactArchiveStream>, Status> {
+        Ok(Response::new(stream::empty().boxed()))
+    }
+
+    type ExpireArchiveStream = BoxStream<'static, Result<ExpireArchiveResponse, Status>>;
+
+    async fn expire_archive(
+        &self,
+        _: Request<ExpireArchiveRequest>,
+    ) -> Result<Response<Self::ExpireArchiveStream>, Status> {
+        Ok(Response::new(stream::empty().boxed()))
+    }
+
+    type VerifyArchiveStream = BoxStream<'static, Result<VerifyArchiveResponse, Status>>;
+
+    async fn verify_archive(
+        &self,
+        _: Request<VerifyArchiveRequest>,
+    ) -> Result<Response<Self::VerifyArchiveStream>, Status> {
+        Ok(Response::new(stream::empty().boxed()))
     }
 }

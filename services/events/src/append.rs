@@ -101,6 +101,11 @@ pub(crate) fn refusal(error: &AppendError) -> Refusal {
     }
 }
 
+/// The same cases with everything but the newest append in the archive: see `Fixture`.
+#[cfg(test)]
+#[expect(clippy::duplicate_mod, reason = "the module's name says where the events are")]
+#[path = "append_test.rs"]
+mod archived;
 #[cfg(test)]
 #[path = "append_test.rs"]
 mod tests;

@@ -58,7 +58,7 @@ async fn the_same_ulid_of_two_tenants_is_two_events() {
     let event = with_ulid(fixture.clock.ulid());
     fixture.append(vec![event.clone()]).await;
     let foreign = Caller::keyed("foreign".parse().unwrap(), "f", [serve::auth::Scope::WriteEvents]);
-    assert_eq!(fixture.log.append(&foreign, vec![event]).await.unwrap().appended.duplicates, []);
+    assert_eq!(fixture.log.append(&foreign, vec![event]).await.unwrap().appended.duplicates, [0u32; 0]);
 }
 
 #[tokio::test]

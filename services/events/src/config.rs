@@ -1,8 +1,10 @@
 //! Settings of the events service.
 
+use std::time::Duration;
+
 use serve::config::Setting;
 
-use crate::journal::Settings;
+use crate::{flush::Flush, journal::Settings};
 
 serve::settings! {
     /// What the events service needs to know.
@@ -11,6 +13,10 @@ serve::settings! {
         pub journal_segment_bytes: Bytes<65_536, 1_073_741_824> = "67108864",
         /// Bytes of appends that may wait for the disk before more are refused: 1 MiB to 1 GiB.
         pub journal_queue_bytes: Bytes<1_048_576, 1_073_741_824> = "67108864",
+        /// Bytes of events after which the journal is flushed into the archive: 64 KiB to 1 GiB.
+        pub archive_flush_bytes: Bytes<65_536, 1_073_741_824> = "67108864",
+        /// How long an event stays in the journal alone, if there are fewer bytes.
+        pub archive_flush_interval: Duration = "5m",
     }
 }
 
@@ -30,8 +36,14 @@ impl<const MIN: u64, const MAX: u64> Setting for Bytes<MIN, MAX> {
 impl Config {
     /// How the journal is kept.
     pub(crate) fn journal(&self) -> Settings {
-        let Self { journal_segment_bytes, journal_queue_bytes } = self;
+        let Self { journal_segment_bytes, journal_queue_bytes, archive_flush_bytes: _, archive_flush_interval: _ } =
+            self;
         Settings { segment_bytes: journal_segment_bytes.0, queue_bytes: journal_queue_bytes.0 as usize }
+    }
+
+    /// When the journal is flushed.
+    pub(crate) fn flush(&self) -> Flush {
+        Flush { bytes: self.archive_flush_bytes.0, interval: self.archive_flush_interval }
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::ops::{ControlFlow, Range};
 
-use domain::{EntityKind, EventType, Key, Namespace};
+use domain::{EntityKind, EventType, Key, Namespace, TenantId};
+use prost::Message as _;
 use proto::{convert::entity_kind_to_wire, events::v1 as wire};
 use serve::{auth::Caller, refusal::Refusal};
 
 use crate::{
     EventLog,
+    archive::{Cost, Found, Table, Wanted},
     index::{Location, Order, Row, TenantNo},
-    log,
+    past::Past,
     visibility::{Asked, Sight},
 };
 
@@ -19,12 +21,21 @@ const STEP_ROWS: u32 = 65_536;
 const STEP_EVENTS: usize = 256;
 
 /// Which events; every condition that is given must hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Filter {
     /// One of these types; empty is any.
     pub(crate) event_types: Vec<EventType>,
     pub(crate) about: About,
     pub(crate) kind: Option<EntityKind>,
+    /// Taken in within, in milliseconds.
+    pub(crate) times: Range<i64>,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        let (event_types, about, kind) = Default::default();
+        Self { event_types, about, kind, times: i64::MIN..i64::MAX }
+    }
 }
 
 /// What events are about.
@@ -44,6 +55,8 @@ pub(crate) enum About {
 pub(crate) struct Page {
     /// With the offset of each.
     pub(crate) events: Vec<(u64, wire::Event)>,
+    /// What they have cost.
+    pub(crate) cost: Cost,
     bytes: usize,
     max_events: usize,
     max_bytes: usize,
@@ -54,7 +67,7 @@ pub(crate) struct Page {
 impl Page {
     /// An empty page of so many events and bytes; one event always fits.
     pub(crate) fn new(max_events: usize, max_bytes: usize) -> Self {
-        Self { events: Vec::new(), bytes: 0, max_events, max_bytes, is_full: false }
+        Self { events: Vec::new(), cost: Cost::default(), bytes: 0, max_events, max_bytes, is_full: false }
     }
 
     fn fits(&self, length: usize) -> bool {
@@ -74,26 +87,57 @@ impl EventLog {
         page: &mut Page,
     ) -> Result<Range<u64>, Refusal> {
         let tenant = self.tenant_number(&caller.tenant);
-        let (hits, rest) = self.hits(tenant, filter, offsets.clone(), order);
         let mut sight = Sight::new(self, caller, tenant);
-        let mut reader = self.journal.reader();
-        for location in hits {
-            let event = log::read(&mut reader, location)?;
+        let position = sight.past.position(Table::Events);
+        let is_archived = match order {
+            Order::OldestFirst => offsets.start < position,
+            Order::NewestFirst => offsets.end <= position,
+        };
+        let (hits, rest) = if is_archived {
+            archived(&mut sight.past, caller, filter, offsets.clone(), order)?
+        } else {
+            self.recent(tenant, filter, offsets.clone(), order, position)
+        };
+        for hit in hits {
+            let (offset, event) = match hit {
+                Hit::Archived(event) => (event.journal_offset as u64, *event),
+                Hit::Recent(location) => (location.offset, sight.past.read(location)?),
+            };
             if !filter.holds(caller, &event) {
                 continue;
             }
+            let length = event.encoded_len();
             let Some(event) = sight.of_event(event, filter.asked())? else { continue };
-            if !page.fits(location.length as usize) {
+            if !page.fits(length) {
                 page.is_full = true;
+                page.cost.add(sight.past.cost());
                 return Ok(match order {
-                    Order::OldestFirst => location.offset..offsets.end,
-                    Order::NewestFirst => offsets.start..location.offset + 1,
+                    Order::OldestFirst => offset..offsets.end,
+                    Order::NewestFirst => offsets.start..offset + 1,
                 });
             }
-            page.bytes += location.length as usize;
-            page.events.push((location.offset, event));
+            page.bytes += length;
+            page.events.push((offset, event));
         }
+        page.cost.add(sight.past.cost());
         Ok(rest)
+    }
+
+    /// Where the next events of the journal are whose rows pass the filter, and what is left over.
+    fn recent(
+        &self,
+        tenant: TenantNo,
+        filter: &Filter,
+        offsets: Range<u64>,
+        order: Order,
+        position: u64,
+    ) -> (Vec<Hit>, Range<u64>) {
+        let (hits, left) = self.hits(tenant, filter, offsets.start.max(position)..offsets.end, order);
+        let rest = match order {
+            Order::OldestFirst => left,
+            Order::NewestFirst => offsets.start..left.end,
+        };
+        (hits.into_iter().map(Hit::Recent).collect(), rest)
     }
 
     /// Where the next events are whose rows pass the filter, and what is left over.
@@ -104,7 +148,7 @@ impl EventLog {
         offsets: Range<u64>,
         order: Order,
     ) -> (Vec<Location>, Range<u64>) {
-        let wanted = Wanted::new(self, tenant, filter);
+        let wanted = InIndex::new(self, tenant, filter);
         let index = self.index();
         let (mut hits, mut rows, mut rest) = (Vec::new(), 0, offsets.clone());
         let _ = index.scan(offsets, order, |offset, row| {
@@ -125,15 +169,40 @@ impl EventLog {
     }
 }
 
+/// An event that may pass.
+enum Hit {
+    Recent(Location),
+    Archived(Box<wire::Event>),
+}
+
+/// The next events of the archive that pass the filter, and what is left over, in the journal too.
+fn archived(
+    past: &mut Past<'_>,
+    caller: &Caller,
+    filter: &Filter,
+    offsets: Range<u64>,
+    order: Order,
+) -> Result<(Vec<Hit>, Range<u64>), Refusal> {
+    let position = past.position(Table::Events);
+    let wanted = Wanted { offsets: offsets.start..offsets.end.min(position), ..filter.wanted(&caller.tenant) };
+    let Found { events, rest } = past.archived(Table::Events, &wanted, order, STEP_EVENTS)?;
+    let rest = match order {
+        Order::OldestFirst if rest.is_empty() => wanted.offsets.end..offsets.end,
+        Order::OldestFirst => rest.start..offsets.end,
+        Order::NewestFirst => rest,
+    };
+    Ok((events.into_iter().map(|event| Hit::Archived(Box::new(event))).collect(), rest))
+}
+
 /// The filter in the words of the index. It lets too much through where hashes are equal, never too little.
-struct Wanted {
+struct InIndex {
     tenant: TenantNo,
     event_types: Vec<u32>,
     ns: Option<u32>,
     entities: Vec<u64>,
 }
 
-impl Wanted {
+impl InIndex {
     fn new(log: &EventLog, tenant: TenantNo, filter: &Filter) -> Self {
         let (ns, entities) = match &filter.about {
             About::Anything => (None, Vec::new()),
@@ -168,6 +237,23 @@ impl Filter {
         let is_type =
             self.event_types.is_empty() || self.event_types.iter().any(|word| word.as_str() == event.event_type);
         is_about && is_kind && is_type && event.tenant == caller.tenant.as_str()
+    }
+
+    /// The filter in the words of the archive.
+    fn wanted(&self, tenant: &TenantId) -> Wanted {
+        let (entity_ns, entity_id) = match &self.about {
+            About::Anything => (None, None),
+            About::Namespace(ns) => (Some(ns.as_str().into()), None),
+            About::Entity(key) => (Some(key.ns.as_str().into()), Some(key.entity_id().into())),
+        };
+        Wanted {
+            event_types: self.event_types.iter().map(|word| word.as_str().into()).collect(),
+            entity_ns,
+            entity_id,
+            entity_kind: self.kind.map(EntityKind::as_str),
+            times: self.times.clone(),
+            ..Wanted::of(tenant.clone())
+        }
     }
 
     fn asked(&self) -> Asked {

@@ -1,6 +1,6 @@
 //! What the tests of the verbs share: a log on a real journal in a directory of its own, and events to put into it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use domain::{
     Clock, Entity, EntityKind, Etag, Key, Mutation, Name, Provenance, Relationship, RelationshipBody, State, TenantId,
@@ -18,6 +18,7 @@ use ulid::Ulid;
 
 use crate::{
     EventLog,
+    archive::Table,
     journal::{RelayBatch, Settings},
 };
 
@@ -47,13 +48,37 @@ impl Fixture {
         Self { log: open(&dir, &clock), clock, dir, relayed }
     }
 
+    /// Moves up to so many bytes of the journal into the archive.
+    pub(crate) fn flush(&self, bytes: u64) {
+        self.log.flush(bytes).unwrap();
+    }
+
+    /// Merges files as long as there are many, and removes what nothing refers to, however young.
+    pub(crate) fn keep_up(&self) {
+        for table in Table::ALL {
+            while self.log.archive.compact_once(table).unwrap().is_some() {}
+            self.log.archive.expire(table, i64::MAX).unwrap();
+            assert_eq!(self.log.archive.verify(table).unwrap(), [""; 0]);
+        }
+    }
+
+    /// In a test of a module `archived`, all that is there goes into the archive: what is appended next is in the
+    /// journal, and what came before is not.
+    fn archive_what_is_there(&self) {
+        if std::thread::current().name().is_some_and(|test| test.contains("::archived::")) {
+            self.flush(u64::MAX);
+        }
+    }
+
     /// Appends events for the local caller and answers their ULIDs.
     pub(crate) async fn append(&self, events: Vec<NewEvent>) -> Vec<Ulid> {
+        self.archive_what_is_there();
         self.log.append(&Caller::local(), events).await.unwrap().ulids
     }
 
     /// Relays mutations, in one batch, as things would.
     pub(crate) async fn relay(&mut self, mutations: &[Mutation]) {
+        self.archive_what_is_there();
         self.relayed += 1;
         let batch = RelayBatch { relay: RELAY, number: self.relayed };
         let events = mutations.iter().map(|mutation| event_of(mutation, &TenantId::local())).collect();
@@ -79,7 +104,11 @@ impl Fixture {
 }
 
 fn open(dir: &tempfile::TempDir, clock: &Clock) -> Arc<EventLog> {
-    Arc::new(EventLog::open(&dir.path().join("journal"), SETTINGS, clock.clone()).unwrap())
+    // The archive waits with a runtime, which a test's own thread may not do.
+    static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+    let (dir, clock) = (dir.path().to_owned(), clock.clone());
+    let open = move || EventLog::open(&dir, SETTINGS, clock, RUNTIME.handle().clone()).unwrap();
+    Arc::new(std::thread::spawn(open).join().unwrap())
 }
 
 fn mutation(ulid: Ulid, before: Option<State>, after: Option<State>) -> Mutation {

@@ -3,14 +3,16 @@
 use std::{pin::Pin, sync::Arc};
 
 use domain::{Entity, EntityKind, EventType, Id, Invalid, Key, Timestamp, Variant, parse_ulid};
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use prost::Message as _;
 use proto::{
     common::v1::Reason,
     convert::{NewEvent, as_of, canonical_key, entity_kind, mutation_to_wire, new_event, state_to_wire, timestamp},
     events::v1::{
-        self as wire, AppendRequest, AppendResponse, HistoryRequest, HistoryResponse, QueryRequest, QueryResponse,
-        StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse, events_service_server::EventsService,
+        self as wire, AppendRequest, AppendResponse, CompactArchiveRequest, CompactArchiveResponse,
+        ExpireArchiveRequest, ExpireArchiveResponse, GetArchiveRequest, HistoryRequest, HistoryResponse, QueryRequest,
+        QueryResponse, StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse, VerifyArchiveRequest,
+        VerifyArchiveResponse, events_service_server::EventsService,
     },
 };
 use serve::{
@@ -24,6 +26,7 @@ use ulid::Ulid;
 
 use crate::{
     EventLog,
+    archive::Cost,
     filter::{About, Filter},
     history::History,
     index::Order,
@@ -31,6 +34,9 @@ use crate::{
     query::Query,
     subscribe::{Sign, Start},
 };
+
+/// A stream of answers.
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Events of one request.
 const MAX_EVENTS: usize = 1_000;
@@ -79,6 +85,7 @@ impl EventsService for Grpc {
         Ok(Response::new(HistoryResponse {
             mutations: page.mutations.into_iter().map(mutation_to_wire).collect(),
             next_page_token: page.next.map(|last| binding.token(&last.to_bytes())).unwrap_or_default(),
+            cost: Some(cost_to_wire(page.cost)),
         }))
     }
 
@@ -88,8 +95,8 @@ impl EventsService for Grpc {
         let entity = entity(key, kind).map_err(Refusal::from)?;
         let moment = as_of("as_of", moment).map_err(Refusal::from)?;
         self.log.wait_for(&caller, &wait_for, deadline).await?;
-        let state = self.log.blocking(move |log| log.state_at(&caller, &entity, moment)).await?;
-        Ok(Response::new(StateAtResponse { state: Some(state_to_wire(state)) }))
+        let (state, cost) = self.log.blocking(move |log| log.state_at(&caller, &entity, moment)).await?;
+        Ok(Response::new(StateAtResponse { state: Some(state_to_wire(state)), cost: Some(cost_to_wire(cost)) }))
     }
 
     async fn query(&self, request: Request<QueryRequest>) -> Result<Response<QueryResponse>, Status> {
@@ -105,10 +112,11 @@ impl EventsService for Grpc {
         Ok(Response::new(QueryResponse {
             events: page.events,
             next_page_token: page.next.map(|next| binding.token(&next.to_le_bytes())).unwrap_or_default(),
+            cost: Some(cost_to_wire(page.cost)),
         }))
     }
 
-    type SubscribeStream = Pin<Box<dyn Stream<Item = Result<SubscribeResponse, Status>> + Send>>;
+    type SubscribeStream = Answers<SubscribeResponse>;
 
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<Self::SubscribeStream>, Status> {
         let caller = Caller::of(request.extensions())?.clone();
@@ -123,6 +131,47 @@ impl EventsService for Grpc {
         });
         Ok(Response::new(Box::pin(answers)))
     }
+
+    async fn get_archive(&self, request: Request<GetArchiveRequest>) -> Result<Response<wire::Archive>, Status> {
+        let caller = Caller::of(request.extensions())?.clone();
+        Ok(Response::new(self.log.blocking(move |log| log.archive_status(&caller)).await?))
+    }
+
+    type CompactArchiveStream = Answers<CompactArchiveResponse>;
+
+    async fn compact_archive(
+        &self,
+        request: Request<CompactArchiveRequest>,
+    ) -> Result<Response<Self::CompactArchiveStream>, Status> {
+        let answers = self.log.compact(Caller::of(request.extensions())?)?;
+        Ok(Response::new(Box::pin(answers.map_err(Status::from))))
+    }
+
+    type ExpireArchiveStream = Answers<ExpireArchiveResponse>;
+
+    async fn expire_archive(
+        &self,
+        request: Request<ExpireArchiveRequest>,
+    ) -> Result<Response<Self::ExpireArchiveStream>, Status> {
+        let answers = self.log.expire(Caller::of(request.extensions())?)?;
+        Ok(Response::new(Box::pin(answers.map_err(Status::from))))
+    }
+
+    type VerifyArchiveStream = Answers<VerifyArchiveResponse>;
+
+    async fn verify_archive(
+        &self,
+        request: Request<VerifyArchiveRequest>,
+    ) -> Result<Response<Self::VerifyArchiveStream>, Status> {
+        let answers = self.log.verify(Caller::of(request.extensions())?)?;
+        Ok(Response::new(Box::pin(answers.map_err(Status::from))))
+    }
+}
+
+fn cost_to_wire(cost: Cost) -> wire::Cost {
+    let Cost { files, requests, bytes, rows } = cost;
+    let [files, requests, bytes, rows] = [files, requests, bytes, rows].map(|count| count as i64);
+    wire::Cost { files, requests, bytes, rows }
 }
 
 fn new_events(events: Vec<wire::Event>) -> Result<Vec<NewEvent>, Refusal> {
@@ -163,10 +212,10 @@ fn query(request: QueryRequest, page_size: usize, position: Option<u64>) -> Resu
         Ok(wire::Order::NewestFirst) => Order::NewestFirst,
         Err(_) => return Err(Invalid::new("order", "must be oldest first or newest first")),
     };
+    let from = timestamp("from", from)?.map_or(i64::MIN, Timestamp::millis);
+    let to = timestamp("to", to)?.map_or(i64::MAX, Timestamp::millis);
     Ok(Query {
-        filter: filter(&event_types, &entity_ns, &entity_id, entity_kind)?,
-        from: timestamp("from", from)?.unwrap_or(Timestamp::MIN),
-        to: timestamp("to", to)?,
+        filter: Filter { times: from..to, ..filter(&event_types, &entity_ns, &entity_id, entity_kind)? },
         order,
         page_size,
         position,
@@ -195,6 +244,7 @@ fn filter(event_types: &[String], ns: &str, id: &str, kind: i32) -> Result<Filte
         event_types: event_types.map_err(rename("event_types"))?,
         about,
         kind: entity_kind("entity_kind", kind)?,
+        ..Filter::default()
     })
 }
 

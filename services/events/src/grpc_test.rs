@@ -32,6 +32,8 @@ impl Served {
         let config = Config {
             journal_segment_bytes: Setting::from_text(bytes).unwrap(),
             journal_queue_bytes: Setting::from_text(bytes).unwrap(),
+            archive_flush_bytes: Setting::from_text(bytes).unwrap(),
+            archive_flush_interval: Setting::from_text("5m").unwrap(),
         };
         let service = crate::open(config, &context).await.unwrap();
         Self { client: EventsServiceClient::new(service.peer()), context, service, _dir: dir }
@@ -160,6 +162,8 @@ async fn the_service_drains_and_its_journal_can_be_opened_again() {
     let config = Config {
         journal_segment_bytes: Setting::from_text("65536").unwrap(),
         journal_queue_bytes: Setting::from_text("1048576").unwrap(),
+        archive_flush_bytes: Setting::from_text("1048576").unwrap(),
+        archive_flush_interval: Setting::from_text("5m").unwrap(),
     };
     let service = crate::open(config, &context).await.unwrap();
     let appended = EventsServiceClient::new(service.peer()).append(append(log_event())).await.unwrap().into_inner();

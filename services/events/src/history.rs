@@ -5,9 +5,13 @@ use serve::{auth::Caller, page, refusal::Refusal};
 use ulid::Ulid;
 
 use crate::{
-    EventLog, log,
+    EventLog,
+    archive::Cost,
     visibility::{Asked, Sight},
 };
+
+/// Mutations that are read at a time; each may be large.
+const STEP: usize = 64;
 
 /// Whose mutations to read, and which page of them.
 #[derive(Clone, Debug)]
@@ -24,6 +28,7 @@ pub(crate) struct HistoryPage {
     pub(crate) mutations: Vec<Mutation>,
     /// The last ULID of this page, if there is another page.
     pub(crate) next: Option<Ulid>,
+    pub(crate) cost: Cost,
 }
 
 impl EventLog {
@@ -32,32 +37,36 @@ impl EventLog {
         let History { entity, page_size, after } = history;
         let tenant = self.tenant_number(&caller.tenant);
         let mut sight = Sight::new(self, caller, tenant);
-        let mut reader = self.journal.reader();
-        let mut locations: Vec<_> = self.mutations(&self.index(), tenant, entity, Ulid(u128::MAX)).collect();
-        locations.reverse();
         let (mut mutations, mut bytes): (Vec<Mutation>, _) = (Vec::new(), 0);
-        for location in locations.into_iter().filter(|location| after.is_none_or(|after| location.ulid > after)) {
-            let mutation = log::mutation(log::read(&mut reader, location)?)?;
-            if !log::is_same(&mutation.entity, entity) {
-                continue;
+        let mut rest = 0..self.index().end();
+        while !rest.is_empty() {
+            let first = after.map_or(Ulid(0), |after| Ulid(after.0.saturating_add(1)));
+            let (found, left) = sight.past.history(tenant, entity, first, rest, STEP)?;
+            rest = left;
+            for mutation in found {
+                let Some(mutation) = sight.of_mutation(mutation, Asked::ByName)? else { continue };
+                bytes += mutation.data().as_str().len();
+                if let Some(last) = mutations.last()
+                    && (mutations.len() == *page_size || bytes > page::MAX_BYTES)
+                {
+                    let next = Some(last.ulid);
+                    return Ok(HistoryPage { mutations, next, cost: sight.past.cost() });
+                }
+                mutations.push(mutation);
             }
-            let Some(mutation) = sight.of_mutation(mutation, Asked::ByName)? else { continue };
-            bytes += location.length as usize;
-            if let Some(last) = mutations.last()
-                && (mutations.len() == *page_size || bytes > page::MAX_BYTES)
-            {
-                let next = Some(last.ulid);
-                return Ok(HistoryPage { mutations, next });
-            }
-            mutations.push(mutation);
         }
         if mutations.is_empty() && after.is_none() {
             return Err(Refusal::not_found(entity.kind.as_str(), &entity.key));
         }
-        Ok(HistoryPage { mutations, next: None })
+        Ok(HistoryPage { mutations, next: None, cost: sight.past.cost() })
     }
 }
 
+/// The same cases with everything but the newest append in the archive: see `Fixture`.
+#[cfg(test)]
+#[expect(clippy::duplicate_mod, reason = "the module's name says where the events are")]
+#[path = "history_test.rs"]
+mod archived;
 #[cfg(test)]
 #[path = "history_test.rs"]
 mod tests;

@@ -11,6 +11,7 @@ use std::{
 
 use domain::{TenantId, Timestamp};
 use hashbrown::HashTable;
+use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
 use self::rows::Rows;
@@ -18,7 +19,7 @@ pub(crate) use self::{
     key::{Entity, Keys, Stored},
     rows::Row,
 };
-use crate::journal::RelayBatch;
+use crate::journal::{RelayBatch, UlidKey};
 
 /// A tenant's number in this process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +83,10 @@ pub(crate) struct Index {
     /// Slot of the newest event of each entity; `Row::previous` leads on.
     heads: HashTable<u32>,
     tenants: HashMap<TenantId, u32>,
+    /// By the number of the tenant: who it is, and its fingerprint.
+    tenants_by_number: Vec<(TenantId, u128)>,
+    /// Of the events that are here.
+    bytes: u64,
     relays: HashMap<Ulid, u64>,
 }
 
@@ -118,13 +123,14 @@ impl Index {
         }
         let number = u32::try_from(self.tenants.len()).expect("there are fewer than 2^32 tenants");
         self.tenants.insert(tenant.clone(), number);
+        self.tenants_by_number.push((tenant.clone(), fingerprint(tenant)));
         TenantNo(number)
     }
 
     /// The offset of the event that the tenant knows by this ULID.
     pub(crate) fn offset_of(&self, tenant: TenantNo, ulid: Ulid) -> Option<u64> {
         let same = |slot: &u32| self.rows.get(*slot).is(tenant, ulid);
-        self.ulids.find(self.keys.ulid(tenant, ulid), same).map(|slot| self.rows.base + u64::from(*slot))
+        self.ulids.find(self.keys.ulid(tenant, ulid), same).map(|slot| self.rows.offset_of(*slot))
     }
 
     /// Whether an event is a duplicate. Mutations are told from other events: a client's event that has the ULID of a
@@ -155,7 +161,7 @@ impl Index {
 
     /// Adds the next event, which stands at `position` of the last segment.
     pub(crate) fn push(&mut self, entry: Entry, intake: i64, position: u32, length: u32) {
-        let slot = self.rows.len();
+        let slot = self.rows.next_slot();
         let mut row = Row::new(entry, intake, position, length);
         let rows = &self.rows;
         if entry.entity != 0 {
@@ -167,31 +173,83 @@ impl Index {
                 self.heads.insert_unique(entry.entity, slot, |slot| rows.get(*slot).entity);
             }
         }
+        self.bytes += u64::from(length);
         self.rows.push(row);
         let (rows, keys) = (&self.rows, &self.keys);
         let hash_of = |slot: &u32| keys.ulid(rows.get(*slot).tenant(), rows.get(*slot).ulid());
         self.ulids.insert_unique(hash_of(&slot), slot, hash_of);
     }
 
+    /// The last batch of every relay.
+    pub(crate) fn relays(&self) -> &HashMap<Ulid, u64> {
+        &self.relays
+    }
+
+    /// The identities of these events.
+    pub(crate) fn identities(&self, offsets: Range<u64>) -> Vec<UlidKey> {
+        let rows = offsets.map(|offset| self.rows.get(self.rows.slot_of(offset)));
+        rows.map(|row| UlidKey::new(row.ulid(), self.fingerprint(row.tenant()), row.is_mutation())).collect()
+    }
+
+    /// Drops some thousands of the oldest events before `offset`, which are found elsewhere from now on; whether there
+    /// are more.
+    pub(crate) fn drop_before(&mut self, offset: u64) -> bool {
+        let count = offset.saturating_sub(self.rows.base).min(u64::from(self.rows.droppable())) as u32;
+        for offset in self.rows.base..self.rows.base + u64::from(count) {
+            let slot = self.rows.slot_of(offset);
+            let row = self.rows.get(slot);
+            self.bytes -= u64::from(row.length);
+            let hash = self.keys.ulid(row.tenant(), row.ulid());
+            if let Ok(found) = self.ulids.find_entry(hash, |other| *other == slot) {
+                found.remove();
+            }
+            if let Ok(head) = self.heads.find_entry(row.entity, |other| *other == slot) {
+                head.remove();
+            }
+        }
+        self.rows.drop_oldest(count);
+        let first = self.segments.partition_point(|first| *first <= self.rows.base).saturating_sub(1);
+        self.segments.drain(..first);
+        count > 0 && self.rows.base < offset
+    }
+
+    /// What tells a tenant's ULIDs from those of others, on disk.
+    pub(crate) fn fingerprint(&self, tenant: TenantNo) -> u128 {
+        self.tenants_by_number[tenant.0 as usize].1
+    }
+
+    /// The tenant of a number.
+    pub(crate) fn tenant_of(&self, tenant: TenantNo) -> &TenantId {
+        &self.tenants_by_number[tenant.0 as usize].0
+    }
+
+    /// Bytes of the events that are here.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Remembers that a relay's batch is in the journal.
     pub(crate) fn took(&mut self, batch: RelayBatch) {
-        self.relays.insert(batch.relay, batch.number);
+        let last = self.relays.entry(batch.relay).or_default();
+        *last = batch.number.max(*last);
     }
 
     /// Where the event of this offset is.
     pub(crate) fn locate(&self, offset: u64) -> Location {
-        let row = self.rows.get((offset - self.rows.base) as u32);
+        let row = self.rows.get(self.rows.slot_of(offset));
         let segment = self.segments[self.segments.partition_point(|first| *first <= offset) - 1];
         let intake = Timestamp::MIN.plus_millis(row.intake);
         Location { offset, segment, position: row.position, length: row.length, intake, ulid: row.ulid() }
     }
 
-    /// The offsets of the events taken in from `from` and before `to`, in milliseconds.
-    /// Intake never runs backwards, so they are one range. O(log n).
+    /// The offsets of the events taken in from `from` and before `to`, in milliseconds; with all that have left the
+    /// index, if the first one that is here may not be the first. Intake never runs backwards, so they are one range.
+    /// O(log n).
     pub(crate) fn taken_in(&self, from: i64, to: i64) -> Range<u64> {
         let first = self.rows.partition_point(|row| row.intake < from);
         let end = self.rows.partition_point(|row| row.intake < to).max(first);
-        self.rows.base + u64::from(first)..self.rows.base + u64::from(end)
+        let start = if first == 0 { 0 } else { self.rows.base + u64::from(first) };
+        start..self.rows.base + u64::from(end)
     }
 
     /// Visits the rows of these offsets, in this order, until `visit` breaks.
@@ -207,7 +265,7 @@ impl Index {
                 Order::OldestFirst => offsets.start + step,
                 Order::NewestFirst => offsets.end - 1 - step,
             };
-            visit(offset, self.rows.get((offset - self.rows.base) as u32))?;
+            visit(offset, self.rows.get(self.rows.slot_of(offset)))?;
         }
         ControlFlow::Continue(())
     }
@@ -219,8 +277,14 @@ impl Index {
         std::iter::from_fn(move || {
             let slot = next?;
             let row = self.rows.get(slot);
-            next = row.previous();
-            Some((self.rows.base + u64::from(slot), row))
+            next = row.previous().filter(|slot| self.rows.has(*slot));
+            Some((self.rows.offset_of(slot), row))
         })
     }
+}
+
+/// The first half of the SHA-256 of a tenant's name.
+fn fingerprint(tenant: &TenantId) -> u128 {
+    let hash = Sha256::digest(tenant.as_str());
+    u128::from_be_bytes(hash[..16].try_into().expect("a SHA-256 has 32 bytes"))
 }

@@ -8,28 +8,42 @@ mod frame;
 mod identity;
 mod reader;
 mod recovery;
+mod relays;
 mod segment;
+mod window;
 mod writer;
 
 use std::{
     fs, io,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
-    sync::{Arc, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     thread,
 };
 
 use domain::Clock;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-pub(crate) use self::{frame::RelayBatch, identity::Identity, reader::Reader};
+pub(crate) use self::{
+    frame::RelayBatch,
+    identity::Identity,
+    reader::Reader,
+    window::{UlidKey, WINDOW, Window},
+};
 use self::{
     frame::{ENTRY_HEADER, push_entry},
-    writer::{Append, Writer},
+    writer::{Append, Mend, Writer},
 };
-use crate::index::{Entry, Index};
+use crate::{
+    disk,
+    index::{Entry, Index},
+};
 
 /// Appends that wait at the same time; each also takes its bytes of the queue, so this bounds small ones only.
 const QUEUE: usize = 4_096;
+
+/// Events whose identities are read from the index at a time while it is cut: some 100 µs.
+const CUT_STEP: u64 = 8_192;
 
 /// How the journal is kept.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +59,8 @@ pub(crate) struct Journal {
     dir: PathBuf,
     identity: Identity,
     index: Arc<RwLock<Index>>,
+    window: Arc<Window>,
+    clock: Clock,
     end: watch::Receiver<u64>,
     room: Arc<Semaphore>,
     queue_bytes: usize,
@@ -121,6 +137,23 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// The journal does not go on where the archive ends.
+    #[error(
+        "the archive has events up to {archived} in table {table}, and the journal has {} to {}: \
+         one of them is an old copy, or not whole",
+        journal.start(), journal.end()
+    )]
+    Apart {
+        /// The table.
+        table: &'static str,
+        /// Offset after the last event in it.
+        archived: u64,
+        /// First offset and end of the journal.
+        journal: RangeInclusive<u64>,
+    },
+    /// The archive could not be opened.
+    #[error("the archive")]
+    Archive(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The file system refused.
     #[error("{path}")]
     Io {
@@ -132,7 +165,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), source }
     }
 }
@@ -173,13 +206,29 @@ impl Journal {
         let lock = identity::lock(dir)?;
         let firsts = segment::list(dir)?;
         let identity = Identity::open(dir, &clock, !firsts.is_empty())?;
-        segment::sync_dir(dir)?;
-        segment::sync_ancestors(dir)?;
+        disk::sync_dir(dir).map_err(OpenError::io(dir))?;
+        disk::sync_ancestors(dir).map_err(OpenError::io(dir))?;
+        let window = dir.join("window");
+        let window = Arc::new(Window::open(&window).map_err(OpenError::io(&window))?);
         let mut index = Index::default();
+        for batch in relays::read(dir)? {
+            index.took(batch);
+        }
         let tail = recovery::recover(dir, identity, &firsts, &mut index)?;
         let (published, end) = watch::channel(index.end());
         let index = Arc::new(RwLock::new(index));
-        let writer = Writer::new(dir, identity, settings.segment_bytes, clock, tail, Arc::clone(&index), published);
+        let writer = Writer {
+            dir: dir.to_owned(),
+            identity,
+            segment_bytes: settings.segment_bytes,
+            clock: clock.clone(),
+            tail,
+            mend: Mend::Nothing,
+            index: Arc::clone(&index),
+            window: Arc::clone(&window),
+            end: published,
+            buffer: Vec::new(),
+        };
         let (queue, waiting) = mpsc::channel(QUEUE);
         let writer = thread::Builder::new()
             .name("journal".into())
@@ -189,6 +238,8 @@ impl Journal {
             dir: dir.to_owned(),
             identity,
             index,
+            window,
+            clock,
             end,
             room: Arc::new(Semaphore::new(settings.queue_bytes)),
             queue_bytes: settings.queue_bytes,
@@ -214,6 +265,42 @@ impl Journal {
         }
         metrics::gauge!("annals_journal_queue_bytes").set((self.queue_bytes - self.room.available_permits()) as f64);
         answered.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Gives up everything before `offset`, which is durable elsewhere: remembers the ULIDs that may be sent again and
+    /// the relays' numbers, drops the events from the index, removes the files that have no others. Blocks.
+    pub(crate) fn cut(&self, offset: u64) -> io::Result<()> {
+        let read = || self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let (mut next, mut keys) = (read().beginning(), Vec::new());
+        while next < offset {
+            let step = next..offset.min(next + CUT_STEP);
+            next = step.end;
+            keys.extend(read().identities(step));
+        }
+        self.window.add(keys, self.clock.now())?;
+        let index = || self.index.write().unwrap_or_else(PoisonError::into_inner);
+        while index().drop_before(offset) {}
+        let firsts = segment::list(&self.dir).map_err(io::Error::other)?;
+        let whole = firsts.windows(2).take_while(|firsts| firsts[1] <= offset).map(|firsts| firsts[0]);
+        let whole: Vec<_> = whole.collect();
+        if whole.is_empty() {
+            return Ok(());
+        }
+        relays::write(&self.dir, read().relays())?;
+        for first in whole {
+            let path = segment::path_of(&self.dir, first);
+            let bytes = fs::metadata(&path)?.len();
+            fs::remove_file(&path)?;
+            // Each for itself: what a crash leaves must be without a gap.
+            disk::sync_dir(&self.dir)?;
+            metrics::gauge!("annals_journal_bytes").decrement(bytes as f64);
+        }
+        Ok(())
+    }
+
+    /// The ULIDs of events that have left the index.
+    pub(crate) fn window(&self) -> &Window {
+        &self.window
     }
 
     /// Which journal this is.

@@ -1,21 +1,28 @@
 //! The events service: the immutable history of everything that happened.
 //!
-//! Owns the event log (a durable journal and an index over it in memory) and what a caller may see of the past.
+//! Owns the event log (a durable journal with an index over it in memory, and an archive behind it) and what a caller
+//! may see of the past.
 //! Never changes an event, and never holds the present: that is things.
 
 mod append;
+mod archive;
 mod config;
 mod derive;
+mod disk;
 mod filter;
+mod flush;
 mod grpc;
 mod history;
 mod index;
 mod journal;
 mod log;
+mod operate;
+mod past;
 mod query;
 mod relay_batch;
 mod state_at;
 mod subscribe;
+mod upkeep;
 mod visibility;
 mod wait_for;
 
@@ -30,6 +37,7 @@ use anyhow::Context as _;
 use proto::events::v1::events_service_server::EventsServiceServer;
 use serve::Routes;
 use serve::{Context, Service, Tasks, layers::Ring};
+use tokio::runtime::Handle;
 
 pub use self::{
     config::{Bytes, Config},
@@ -42,14 +50,16 @@ const MAX_MESSAGE_IN: usize = 32 << 20;
 /// The largest message sent: a page ends at 8 MiB or one item.
 const MAX_MESSAGE_OUT: usize = 16 << 20;
 
-/// Opens the service on its directory, `events` in the data directory: reads the journal into the index.
+/// Opens the service on its directory, `events` in the data directory: reads the journal into the index, and the
+/// archive's metadata.
 pub async fn open(config: Config, context: &Context) -> anyhow::Result<Service> {
-    let settings = config.journal();
-    let (dir, clock) = (context.data_dir.join("events/journal"), context.clock.clone());
-    let log = tokio::task::spawn_blocking(move || EventLog::open(&dir, settings, clock))
+    let (settings, flush) = (config.journal(), config.flush());
+    let (dir, clock, runtime) = (context.data_dir.join("events"), context.clock.clone(), Handle::current());
+    let log = tokio::task::spawn_blocking(move || EventLog::open(&dir, settings, clock, runtime))
         .await
-        .context("opening the journal was interrupted")?
-        .context("the journal cannot be opened")?;
+        .context("opening the event log was interrupted")?
+        .context("the event log cannot be opened")?;
+    let log = Arc::new(log);
     let tasks = Tasks::new("events");
     let mut end = log.journal.end();
     tasks.spawn("journal", |cancel| async move {
@@ -59,7 +69,9 @@ pub async fn open(config: Config, context: &Context) -> anyhow::Result<Service> 
             _ = end.wait_for(|_| false) => Err(anyhow::anyhow!("the journal's writer has stopped")),
         }
     });
-    let grpc = Grpc { log: Arc::new(log), draining: context.draining.clone() };
+    tasks.spawn("upkeep", |cancel| Arc::clone(&log).keep_up(cancel));
+    tasks.spawn("flush", |cancel| Arc::clone(&log).keep_flushing(flush, cancel));
+    let grpc = Grpc { log, draining: context.draining.clone() };
     let service = EventsServiceServer::new(grpc)
         .max_decoding_message_size(MAX_MESSAGE_IN)
         .max_encoding_message_size(MAX_MESSAGE_OUT);

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, PoisonError, RwLockReadGuard},
 };
 
-use domain::{Clock, Cursor, Entity, EntityKind, Invalid, Mutation, TenantId};
+use domain::{Clock, Cursor, Entity, EntityKind, Invalid, Mutation, TenantId, Timestamp};
 use prost::Message as _;
 use proto::{
     common::v1::Reason,
@@ -14,26 +14,71 @@ use proto::{
     events::v1 as wire,
 };
 use serve::refusal::Refusal;
+use tokio::runtime::Handle;
 use ulid::Ulid;
 
 use crate::{
-    index::{self, Index, Keys, Location, Row, TenantNo},
-    journal::{Journal, OpenError, Reader, Settings},
+    archive::{Archive, Table, Wanted},
+    index::{self, Index, Keys, Location, Order, TenantNo},
+    journal::{Journal, OpenError, Reader, Settings, UlidKey, WINDOW},
 };
 
 /// Everything that happened, durable and found by time, type, entity and ULID.
 pub(crate) struct EventLog {
     pub(crate) journal: Journal,
+    pub(crate) archive: Archive,
     pub(crate) keys: Keys,
     pub(crate) clock: Clock,
 }
 
 impl EventLog {
-    /// Opens the log in `dir`. Blocks while the journal is read.
-    pub(crate) fn open(dir: &Path, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
-        let journal = Journal::open(dir, settings, clock.clone())?;
-        let keys = journal.index().read().unwrap_or_else(PoisonError::into_inner).keys();
-        Ok(Self { journal, keys, clock })
+    /// Opens the log in `dir`: the journal in `journal`, the archive in `archive`, its catalog in `catalog.db`.
+    /// Blocks while the journal is read; `runtime` is what the archive waits with.
+    pub(crate) fn open(dir: &Path, settings: Settings, clock: Clock, runtime: Handle) -> Result<Self, OpenError> {
+        let journal = Journal::open(&dir.join("journal"), settings, clock.clone())?;
+        let archive = Archive::open(dir, journal.identity(), clock.clone(), runtime);
+        let archive = archive.map_err(|error| OpenError::Archive(Box::new(error)))?;
+        let (keys, journal_ends) = {
+            let index = journal.index().read().unwrap_or_else(PoisonError::into_inner);
+            (index.keys(), index.beginning()..=index.end())
+        };
+        let log = Self { journal, archive, keys, clock };
+        for table in Table::ALL {
+            let archived = log.archive.view().table(table).position();
+            if !journal_ends.contains(&archived) {
+                return Err(OpenError::Apart { table: table.name(), archived, journal: journal_ends });
+            }
+        }
+        log.cut().map_err(OpenError::io(dir))?;
+        Ok(log)
+    }
+
+    /// Whether an event is here, wherever it is now. May read files.
+    pub(crate) fn knows(&self, tenant: &TenantId, ulid: Ulid) -> Result<bool, Refusal> {
+        let number = self.tenant_number(tenant);
+        if self.index().offset_of(number, ulid).is_some() || self.has_lately(number, ulid)? {
+            return Ok(true);
+        }
+        if Timestamp::of_ulid(ulid).millis() >= self.clock.now().millis() - WINDOW {
+            return Ok(false);
+        }
+        let wanted = Wanted { ulids: ulid..=ulid, ..Wanted::of(tenant.clone()) };
+        let view = self.archive.view();
+        let files = view.table(Table::Events).files.iter().map(AsRef::as_ref);
+        let found = self.archive.scan().first(files, &wanted, Order::OldestFirst, 1, usize::MAX);
+        Ok(!found.map_err(Refusal::internal)?.events.is_empty())
+    }
+
+    /// Whether an event has left the index within the window.
+    pub(crate) fn has_lately(&self, tenant: TenantNo, ulid: Ulid) -> Result<bool, Refusal> {
+        let fingerprint = self.index().fingerprint(tenant);
+        for is_mutation in [true, false] {
+            let key = UlidKey::new(ulid, fingerprint, is_mutation);
+            if self.journal.window().has(&key).map_err(Refusal::internal)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Runs `work`, which reads files, where blocking hurts nobody.
@@ -66,8 +111,7 @@ impl EventLog {
         let rename = |Invalid { rule, .. }| Invalid::new(field, rule);
         let cursor: Cursor = cursor.parse().map_err(rename)?;
         let index = self.index();
-        if cursor.epoch != self.journal.identity().epoch || !(index.beginning()..=index.end()).contains(&cursor.offset)
-        {
+        if cursor.epoch != self.journal.identity().epoch || cursor.offset > index.end() {
             return Err(Refusal::new(
                 Reason::CursorInvalid,
                 format!("{field} {cursor} is not a position in this journal"),
@@ -79,40 +123,6 @@ impl EventLog {
     /// What the index calls an entity.
     pub(crate) fn entity(&self, tenant: TenantNo, kind: EntityKind, ns: &str, id: &str) -> u64 {
         self.keys.entity(tenant, index::Entity { kind: entity_kind_to_wire(kind), ns, id })
-    }
-
-    /// Where the mutations of an entity are, newest first, up to a ULID. A relay keeps the order of a name,
-    /// so they are in ULID order. Another entity of the same hash may be among them.
-    pub(crate) fn mutations<'a>(
-        &self,
-        index: &'a Index,
-        tenant: TenantNo,
-        entity: &Entity,
-        until: Ulid,
-    ) -> impl Iterator<Item = Location> + use<'a> {
-        let mutation = self.keys.word("mutation");
-        let hash = self.entity(tenant, entity.kind, entity.key.ns.as_str(), &entity.key.entity_id());
-        let wanted = move |row: &Row| row.tenant() == tenant && row.event_type == mutation && row.ulid() <= until;
-        index.of_entity(hash).filter(move |(_, row)| wanted(row)).map(|(offset, _)| index.locate(offset))
-    }
-
-    /// The newest mutation of an entity up to a ULID.
-    pub(crate) fn newest(
-        &self,
-        reader: &mut Reader,
-        tenant: TenantNo,
-        entity: &Entity,
-        until: Ulid,
-    ) -> Result<Option<Mutation>, Refusal> {
-        for others in 0.. {
-            let location = self.mutations(&self.index(), tenant, entity, until).nth(others);
-            let Some(location) = location else { break };
-            let found = mutation(read(reader, location)?)?;
-            if is_same(&found.entity, entity) {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::Timestamp;
 use proto::events::v1 as wire;
 use serve::{auth::Caller, page, refusal::Refusal};
 
 use crate::{
     EventLog,
+    archive::Cost,
     filter::{Filter, Page},
     index::Order,
 };
@@ -16,10 +16,6 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
     pub(crate) filter: Filter,
-    /// Taken in at or after this time.
-    pub(crate) from: Timestamp,
-    /// Taken in before this time; `None` is without end.
-    pub(crate) to: Option<Timestamp>,
     pub(crate) order: Order,
     pub(crate) page_size: usize,
     /// Where the page begins, from the page before.
@@ -32,14 +28,15 @@ pub(crate) struct QueryPage {
     pub(crate) events: Vec<wire::Event>,
     /// Where the next page begins, if there is one.
     pub(crate) next: Option<u64>,
+    pub(crate) cost: Cost,
 }
 
 impl EventLog {
     /// The events that pass the filter and that the caller may see, in commit order or the other way round.
     pub(crate) async fn query(self: &Arc<Self>, caller: &Caller, query: Query) -> Result<QueryPage, Refusal> {
         caller.require_read_events()?;
-        let Query { filter, from, to, order, page_size, position } = query;
-        let mut rest = self.index().taken_in(from.millis(), to.map_or(i64::MAX, Timestamp::millis));
+        let Query { filter, order, page_size, position } = query;
+        let mut rest = self.index().taken_in(filter.times.start, filter.times.end);
         match (order, position) {
             (_, None) => {}
             (Order::OldestFirst, Some(position)) => rest.start = rest.start.max(position),
@@ -57,10 +54,15 @@ impl EventLog {
             Order::NewestFirst => rest.end,
         };
         let events = page.events.into_iter().map(|(_, event)| event).collect();
-        Ok(QueryPage { events, next: page.is_full.then_some(boundary) })
+        Ok(QueryPage { events, next: page.is_full.then_some(boundary), cost: page.cost })
     }
 }
 
+/// The same cases with everything but the newest append in the archive: see `Fixture`.
+#[cfg(test)]
+#[expect(clippy::duplicate_mod, reason = "the module's name says where the events are")]
+#[path = "query_test.rs"]
+mod archived;
 #[cfg(test)]
 #[path = "query_test.rs"]
 mod tests;

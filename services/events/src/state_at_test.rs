@@ -7,7 +7,7 @@ use super::*;
 use crate::fixture::{Fixture, after, entity, event_reader, relationship, thing};
 
 fn at(fixture: &Fixture, caller: &Caller, name: &str, as_of: AsOf) -> Result<State, Refusal> {
-    fixture.log.state_at(caller, &entity(EntityKind::Thing, name), as_of)
+    fixture.log.state_at(caller, &entity(EntityKind::Thing, name), as_of).map(|(state, _)| state)
 }
 
 fn time_of(mutation: &Mutation) -> Timestamp {
@@ -88,7 +88,7 @@ async fn a_relationship_is_hidden_at_a_time_when_one_of_its_ends_was() {
     fixture.relay(&[shown, edge.clone(), hidden.clone(), again.clone()]).await;
     let name = entity(EntityKind::Relationship, "onet/e");
     for (moment, sees) in [(edge.ulid, true), (hidden.ulid, false), (again.ulid, true)] {
-        let seen = fixture.log.state_at(&event_reader(), &name, AsOf::Ulid(moment));
+        let seen = fixture.log.state_at(&event_reader(), &name, AsOf::Ulid(moment)).map(|(state, _)| state);
         assert_eq!(seen.is_ok(), sees, "{moment}");
     }
 }

@@ -67,7 +67,7 @@ impl EventLog {
         caller.require_read_events()?;
         let position = match start {
             Start::Now => self.index().end(),
-            Start::Beginning => self.index().beginning(),
+            Start::Beginning => 0,
             Start::After(cursor) => self.offset_of("cursor", cursor)?,
         };
         let subscription = Subscription {
@@ -146,6 +146,11 @@ impl Drop for Counted {
     }
 }
 
+/// The same cases with everything but the newest append in the archive: see `Fixture`.
+#[cfg(test)]
+#[expect(clippy::duplicate_mod, reason = "the module's name says where the events are")]
+#[path = "subscribe_test.rs"]
+mod archived;
 #[cfg(test)]
 #[path = "subscribe_test.rs"]
 mod tests;

@@ -11,7 +11,7 @@ use proto::{common::v1::EntityKind as WireKind, events::v1 as wire};
 use serve::{auth::Caller, refusal::Refusal};
 use ulid::Ulid;
 
-use crate::{EventLog, index::TenantNo, journal::Reader, log};
+use crate::{EventLog, index::TenantNo, log, past::Past};
 
 /// How the caller came to a name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,10 +24,10 @@ pub(crate) enum Asked {
 
 /// One caller's sight, for one request.
 pub(crate) struct Sight<'a> {
-    log: &'a EventLog,
+    /// What it looks into.
+    pub(crate) past: Past<'a>,
     caller: &'a Caller,
     tenant: TenantNo,
-    reader: Reader,
     /// The latest state of names, as far as it matters here.
     now: HashMap<(EntityKind, Key), Option<Seen>>,
 }
@@ -44,7 +44,7 @@ const NOW: Ulid = Ulid(u128::MAX);
 
 impl<'a> Sight<'a> {
     pub(crate) fn new(log: &'a EventLog, caller: &'a Caller, tenant: TenantNo) -> Self {
-        Self { log, caller, tenant, reader: log.journal.reader(), now: HashMap::new() }
+        Self { past: Past::new(log), caller, tenant, now: HashMap::new() }
     }
 
     /// A mutation as the caller may see it: whole, without its state before, without provenance, or not at all.
@@ -143,7 +143,7 @@ impl<'a> Sight<'a> {
         {
             return Ok(known.clone());
         }
-        let newest = self.log.newest(&mut self.reader, self.tenant, entity, at)?;
+        let newest = self.past.newest(self.tenant, entity, at)?;
         let known = newest.as_ref().and_then(Mutation::latest).map(Seen::of);
         if at == NOW {
             self.now.insert(name, known.clone());

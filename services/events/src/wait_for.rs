@@ -1,5 +1,7 @@
 //! Waits until a write can be seen.
 
+use std::sync::Arc;
+
 use domain::parse_ulid;
 use proto::common::v1::Reason;
 use serve::{auth::Caller, deadline::Deadline, refusal::Refusal};
@@ -10,7 +12,7 @@ impl EventLog {
     /// Returns once the event of a ULID, or everything up to a cursor, is here; `UNAVAILABLE RELAY_BEHIND` a little
     /// before the deadline. Empty waits for nothing.
     pub(crate) async fn wait_for(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         wait_for: &str,
         deadline: Option<Deadline>,
@@ -24,11 +26,19 @@ impl EventLog {
         };
         let tenant = self.tenant_number(&caller.tenant);
         let mut end = self.journal.end();
+        let here =
+            || Ok::<_, Refusal>(self.index().offset_of(tenant, ulid).is_some() || self.has_lately(tenant, ulid)?);
         let arrived = async {
+            // One that left the journal long ago is looked for once: it does not arrive any more.
+            end.borrow_and_update();
+            let (log, name) = (Arc::clone(self), caller.tenant.clone());
+            if here()? || self.blocking(move |_| log.knows(&name, ulid)).await? {
+                return Ok(());
+            }
             loop {
                 end.borrow_and_update();
-                if self.index().offset_of(tenant, ulid).is_some() {
-                    return;
+                if here()? {
+                    return Ok(());
                 }
                 if end.changed().await.is_err() {
                     // The writer has stopped: nothing arrives any more.
@@ -37,12 +47,18 @@ impl EventLog {
             }
         };
         let deadline = deadline.unwrap_or_else(|| Deadline::after(serve::deadline::UNARY));
-        tokio::time::timeout_at(deadline.give_up(), arrived).await.map_err(|_| {
-            Refusal::new(Reason::RelayBehind, format!("event {ulid} had not arrived when the deadline came"))
+        tokio::time::timeout_at(deadline.give_up(), arrived).await.unwrap_or_else(|_| {
+            let behind = format!("event {ulid} had not arrived when the deadline came");
+            Err(Refusal::new(Reason::RelayBehind, behind))
         })
     }
 }
 
+/// The same cases with everything but the newest append in the archive: see `Fixture`.
+#[cfg(test)]
+#[expect(clippy::duplicate_mod, reason = "the module's name says where the events are")]
+#[path = "wait_for_test.rs"]
+mod archived;
 #[cfg(test)]
 #[path = "wait_for_test.rs"]
 mod tests;

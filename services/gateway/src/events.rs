@@ -69,7 +69,8 @@ pub(crate) async fn query(gateway: &Gateway, call: &Call) -> Result<Response, Pr
         page_token: page.token,
         wait_for: query.text_or_empty("wait_for"),
     };
-    let QueryResponse { events, next_page_token } = gateway.events().query(call.request(request)).await?.into_inner();
+    let QueryResponse { events, next_page_token, cost: _ } =
+        gateway.events().query(call.request(request)).await?.into_inner();
     let mut json = Writer::with_capacity(16 << 10);
     json.array("items", &events, json::event);
     json.text("next_page_token", &next_page_token);

@@ -70,7 +70,7 @@ pub(crate) async fn history(gateway: &Gateway, call: &Call, name: &Name, page: P
         wait_for: resolved.last_ulid,
     };
     let answer = gateway.events().history(call.request(request)).await.map_err(|status| name.problem(status))?;
-    let events::HistoryResponse { mutations, next_page_token } = answer.into_inner();
+    let events::HistoryResponse { mutations, next_page_token, cost: _ } = answer.into_inner();
     let mut json = Writer::with_capacity(4_096);
     json.array("items", &mutations, |json, mutation| json::mutation(json, mutation, &resolved.url));
     json.text("next_page_token", &next_page_token);

@@ -34,7 +34,7 @@ pub(crate) async fn dump(cluster: &Cluster, keys: &Keys, world: &World) -> Strin
         }
     }
     let request = QueryRequest { page_size: WHOLE, ..Default::default() };
-    let QueryResponse { events, next_page_token } =
+    let QueryResponse { events, next_page_token, cost: _ } =
         events.query(signed(&keys.owner, request)).await.expect("queried").into_inner();
     assert_eq!(next_page_token, "", "one page has them all");
     dump.extend(events.iter().map(|event| format!("{event:?}")));

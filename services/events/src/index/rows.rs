@@ -1,5 +1,7 @@
 //! Owns one fixed-size row per event. Rows are kept in blocks, so that growing never copies them.
 
+use std::collections::VecDeque;
+
 use ulid::Ulid;
 
 use super::{Entry, TenantNo, key::MUTATION};
@@ -59,42 +61,87 @@ impl Row {
     }
 }
 
-/// The rows by slot: the offset less that of the first row.
+/// The rows by slot. A slot is an offset less that of the first row that this process has seen, modulo 2^32: far more
+/// than rows fit into memory, so those that are there have slots of their own.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     /// Offset of the first row.
     pub(super) base: u64,
-    blocks: Vec<Vec<Row>>,
+    /// Slot of the first row of the first block.
+    first: u32,
+    /// How many rows of the first block are gone.
+    gone: u32,
+    blocks: VecDeque<Vec<Row>>,
 }
 
 impl Rows {
     pub(super) fn len(&self) -> u32 {
-        let Some(last) = self.blocks.last() else { return 0 };
+        let Some(last) = self.blocks.back() else { return 0 };
         let count = (self.blocks.len() - 1) * BLOCK + last.len();
         u32::try_from(count).ok().filter(|count| *count < NONE).expect("2^32 rows of 64 bytes do not fit in memory")
+            - self.gone
+    }
+
+    /// The slot of the row that comes next.
+    pub(super) fn next_slot(&self) -> u32 {
+        self.first.wrapping_add(self.gone).wrapping_add(self.len())
+    }
+
+    /// The slot of an offset that is there.
+    pub(super) fn slot_of(&self, offset: u64) -> u32 {
+        self.first.wrapping_add(self.gone).wrapping_add((offset - self.base) as u32)
+    }
+
+    /// The offset of a slot that is there.
+    pub(super) fn offset_of(&self, slot: u32) -> u64 {
+        self.base + u64::from(slot.wrapping_sub(self.first.wrapping_add(self.gone)))
+    }
+
+    /// Whether the row of a slot is there.
+    pub(super) fn has(&self, slot: u32) -> bool {
+        slot.wrapping_sub(self.first.wrapping_add(self.gone)) < self.len()
     }
 
     pub(super) fn get(&self, slot: u32) -> &Row {
-        &self.blocks[slot as usize / BLOCK][slot as usize % BLOCK]
+        let place = slot.wrapping_sub(self.first) as usize;
+        &self.blocks[place / BLOCK][place % BLOCK]
     }
 
     pub(super) fn last(&self) -> Option<&Row> {
-        self.blocks.last()?.last()
+        self.blocks.back()?.last()
     }
 
     pub(super) fn push(&mut self, row: Row) {
-        if self.blocks.last().is_none_or(|last| last.len() == BLOCK) {
-            self.blocks.push(Vec::with_capacity(BLOCK));
+        if self.blocks.back().is_none_or(|last| last.len() == BLOCK) {
+            self.blocks.push_back(Vec::with_capacity(BLOCK));
         }
-        self.blocks.last_mut().expect("a block was just added").push(row);
+        self.blocks.back_mut().expect("a block was just added").push(row);
+    }
+
+    /// Drops the oldest rows: `count` of them, at most a block and never all of it that is still filled.
+    pub(super) fn drop_oldest(&mut self, count: u32) {
+        self.base += u64::from(count);
+        self.gone += count;
+        if self.gone as usize == BLOCK {
+            self.blocks.pop_front();
+            self.first = self.first.wrapping_add(BLOCK as u32);
+            self.gone = 0;
+        }
+    }
+
+    /// How many of the oldest rows can be dropped at once.
+    pub(super) fn droppable(&self) -> u32 {
+        (BLOCK as u32 - self.gone).min(self.len())
     }
 
     /// How many leading rows hold `before`, which no row does after one that does not.
     pub(super) fn partition_point(&self, before: impl Fn(&Row) -> bool) -> u32 {
         let full = self.blocks.partition_point(|block| block.last().is_some_and(&before));
-        match self.blocks.get(full) {
+        let count = match self.blocks.get(full) {
             Some(block) => (full * BLOCK + block.partition_point(&before)) as u32,
-            None => self.len(),
-        }
+            None => self.len() + self.gone,
+        };
+        // Rows that are gone came before all that are there.
+        count.saturating_sub(self.gone)
     }
 }

@@ -8,7 +8,8 @@ use std::{
 use domain::{Clock, parse_ulid};
 use ulid::Ulid;
 
-use super::{OpenError, segment};
+use super::OpenError;
+use crate::disk;
 
 /// Which journal this is, and under which writer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,7 +32,7 @@ impl Identity {
                 return Err(OpenError::Damaged { path, position: 0 });
             }
             let identity = Self { id: clock.ulid(), epoch: 1 };
-            segment::create_durably(&path, identity.to_text().as_bytes())?;
+            disk::create_durably(&path, identity.to_text().as_bytes()).map_err(OpenError::io(&path))?;
             return Ok(identity);
         }
         let text = fs::read_to_string(&path).map_err(OpenError::io(&path))?;

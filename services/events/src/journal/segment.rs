@@ -3,17 +3,17 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    io,
     path::{Path, PathBuf},
 };
 
 use super::{Identity, OpenError};
+use crate::disk::{self, UNFINISHED};
 
 /// Bytes of a segment before its first record.
 pub(super) const SEGMENT_HEADER: u64 = 40;
 const MAGIC: &[u8; 8] = b"ANNALSJ1";
 const SUFFIX: &str = "segment";
-const UNFINISHED: &str = "unfinished";
 
 /// The path of the segment that begins with the event of this offset.
 pub(crate) fn path_of(dir: &Path, first: u64) -> PathBuf {
@@ -23,36 +23,8 @@ pub(crate) fn path_of(dir: &Path, first: u64) -> PathBuf {
 /// Makes an empty segment under its name, durably. One of the same name, which can hold no event, is replaced.
 pub(super) fn create(dir: &Path, identity: Identity, first: u64) -> Result<File, OpenError> {
     let path = path_of(dir, first);
-    create_durably(&path, &header(identity, first))?;
+    disk::create_durably(&path, &header(identity, first)).map_err(OpenError::io(&path))?;
     OpenOptions::new().read(true).write(true).open(&path).map_err(OpenError::io(&path))
-}
-
-/// Makes a file with these bytes so that after a crash it is there with all of them or not at all.
-pub(super) fn create_durably(path: &Path, bytes: &[u8]) -> Result<(), OpenError> {
-    let unfinished = path.with_extension(UNFINISHED);
-    let mut file = File::create(&unfinished).map_err(OpenError::io(&unfinished))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(OpenError::io(&unfinished))?;
-    fs::rename(&unfinished, path).map_err(OpenError::io(path))?;
-    sync_dir(path.parent().expect("a file of the journal has a directory"))
-}
-
-/// Makes the names in a directory durable.
-pub(super) fn sync_dir(dir: &Path) -> Result<(), OpenError> {
-    // The parent of a relative path of one name.
-    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(OpenError::io(dir))
-}
-
-/// Makes the names of the directories durable that this start, or one that was killed, has made on the way to `dir`:
-/// `journal` in `events` in the data directory, and that in its parent. One that may not be read was made by others.
-pub(super) fn sync_ancestors(dir: &Path) -> Result<(), OpenError> {
-    for parent in dir.ancestors().skip(1).take(3) {
-        match sync_dir(parent) {
-            Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => break,
-            synced => synced?,
-        }
-    }
-    Ok(())
 }
 
 /// The first offset of every segment in the directory, ascending; files that a crash left unfinished are removed.

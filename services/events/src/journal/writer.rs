@@ -5,7 +5,7 @@ use std::{
     collections::HashSet,
     io,
     os::unix::fs::FileExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
     time::Instant,
 };
@@ -14,10 +14,11 @@ use domain::Clock;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::{
-    AppendError, Appended, Batch, ENTRY_HEADER, Identity, RelayBatch,
+    AppendError, Appended, Batch, ENTRY_HEADER, Identity, RelayBatch, UlidKey, WINDOW,
     frame::{self, Header, RECORD_HEADER},
     recovery::Tail,
     segment::{self, SEGMENT_HEADER},
+    window::Window,
 };
 use crate::index::{Entry, Index};
 
@@ -42,21 +43,22 @@ impl Append {
 }
 
 pub(super) struct Writer {
-    dir: PathBuf,
-    identity: Identity,
-    segment_bytes: u64,
-    clock: Clock,
-    tail: Tail,
+    pub(super) dir: PathBuf,
+    pub(super) identity: Identity,
+    pub(super) segment_bytes: u64,
+    pub(super) clock: Clock,
+    pub(super) tail: Tail,
     /// What must happen to the tail before the next write.
-    mend: Mend,
-    index: Arc<RwLock<Index>>,
-    end: watch::Sender<u64>,
-    buffer: Vec<u8>,
+    pub(super) mend: Mend,
+    pub(super) index: Arc<RwLock<Index>>,
+    pub(super) window: Arc<Window>,
+    pub(super) end: watch::Sender<u64>,
+    pub(super) buffer: Vec<u8>,
 }
 
 /// What a failure or a full segment asks for before the next write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Mend {
+pub(super) enum Mend {
     Nothing,
     /// A write failed: cut the segment to what is durable.
     Cut,
@@ -76,19 +78,6 @@ struct Group {
 }
 
 impl Writer {
-    pub(super) fn new(
-        dir: &Path,
-        identity: Identity,
-        segment_bytes: u64,
-        clock: Clock,
-        tail: Tail,
-        index: Arc<RwLock<Index>>,
-        end: watch::Sender<u64>,
-    ) -> Self {
-        let dir = dir.to_owned();
-        Self { dir, identity, segment_bytes, clock, tail, mend: Mend::Nothing, index, end, buffer: Vec::new() }
-    }
-
     /// Writes until the queue is closed and empty.
     pub(super) fn run(mut self, mut waiting: mpsc::Receiver<Append>) {
         while let Some(first) = waiting.blocking_recv() {
@@ -167,7 +156,8 @@ impl Writer {
         };
         self.buffer.clear();
         for append in appends {
-            let answer = group.add(&append.batch, &index, &mut self.buffer, self.tail.synced, self.identity.mark());
+            let known = Known { index: &index, window: &self.window, oldest: now - WINDOW };
+            let answer = group.add(&append.batch, &known, &mut self.buffer, self.tail.synced, self.identity.mark());
             group.answers.push(answer);
         }
         group
@@ -215,15 +205,21 @@ impl Group {
     fn add(
         &mut self,
         batch: &Batch,
-        index: &Index,
+        known: &Known<'_>,
         buffer: &mut Vec<u8>,
         base: u64,
         mark: u64,
     ) -> Result<Appended, AppendError> {
         if let Some(sent) = batch.relay {
             let pending = self.batches.iter().rev().find(|pending| pending.relay == sent.relay);
-            let last = pending.map_or_else(|| index.last_batch(sent.relay), |pending| pending.number);
+            let last = pending.map_or_else(|| known.index.last_batch(sent.relay), |pending| pending.number);
             if sent.number <= last {
+                // An old copy of the relay's database numbers other mutations as it did before: they are new.
+                for (entry, _) in batch.events() {
+                    if known.misses(entry)? && !self.ulids.contains(&identity_of(entry)) {
+                        return Err(AppendError::Gap { batch: sent, last });
+                    }
+                }
                 return Ok(Appended { end: self.end, duplicates: (0..batch.entries.len() as u32).collect() });
             }
             if sent.number > last + 1 {
@@ -235,7 +231,7 @@ impl Group {
         buffer.resize(start + RECORD_HEADER, 0);
         let mut duplicates = Vec::new();
         for (place, (entry, bytes)) in batch.events().enumerate() {
-            if index.has(entry) || !self.ulids.insert((entry.tenant.0, entry.ulid.0, entry.is_mutation())) {
+            if known.has(entry)? || !self.ulids.insert(identity_of(entry)) {
                 duplicates.push(place as u32);
                 continue;
             }
@@ -258,6 +254,33 @@ impl Group {
             frame::seal(buffer, start, mark, &header);
         }
         Ok(Appended { end: self.end, duplicates })
+    }
+}
+
+fn identity_of(entry: &Entry) -> (u32, u128, bool) {
+    (entry.tenant.0, entry.ulid.0, entry.is_mutation())
+}
+
+/// Which events are there already.
+struct Known<'a> {
+    index: &'a Index,
+    window: &'a Window,
+    /// Time in milliseconds from which on the window has every ULID.
+    oldest: i64,
+}
+
+impl Known<'_> {
+    fn has(&self, entry: &Entry) -> Result<bool, AppendError> {
+        if self.index.has(entry) {
+            return Ok(true);
+        }
+        let key = UlidKey::new(entry.ulid, self.index.fingerprint(entry.tenant), entry.is_mutation());
+        self.window.has(&key).map_err(|error| AppendError::Unavailable(error.to_string().into()))
+    }
+
+    /// Whether an event would be there if it ever had been, and is not.
+    fn misses(&self, entry: &Entry) -> Result<bool, AppendError> {
+        Ok(entry.ulid.timestamp_ms() as i64 >= self.oldest && !self.has(entry)?)
     }
 }
 

@@ -27,7 +27,18 @@ impl Bench {
         let tail = super::super::recovery::recover(dir.path(), identity, &[], &mut index).unwrap();
         let (published, _) = watch::channel(0);
         let index = Arc::new(RwLock::new(index));
-        let writer = Writer::new(dir.path(), identity, 1 << 20, clock, tail, index, published);
+        let writer = Writer {
+            dir: dir.path().to_owned(),
+            identity,
+            segment_bytes: 1 << 20,
+            clock,
+            tail,
+            mend: Mend::Nothing,
+            index,
+            window: Arc::new(Window::open(&dir.path().join("window")).unwrap()),
+            end: published,
+            buffer: Vec::new(),
+        };
         Self { dir, writer }
     }
 

@@ -1,0 +1,180 @@
+//! The long-term event store: two Iceberg tables of Parquet files that any engine can read.
+//!
+//! Owns the files, their catalog and what readers see of them. Never decides who may see an event, and never
+//! acknowledges one: that is the journal's. Every call blocks.
+
+mod catalog;
+mod columns;
+mod commit;
+mod compact;
+mod error;
+mod expire;
+mod file;
+mod reader;
+mod scan;
+mod store;
+mod table;
+mod verify;
+mod view;
+mod wanted;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use domain::Clock;
+use iceberg::spec::Operation;
+use proto::events::v1::Event;
+use tokio::runtime::Handle;
+
+use self::{
+    catalog::Catalog,
+    commit::{Change, Committer, Loaded},
+    file::FileWriter,
+    reader::Footers,
+    store::Store,
+    table::Partition,
+    view::{TableView, Views},
+};
+pub(crate) use self::{
+    compact::Compacted,
+    error::Error,
+    expire::Expired,
+    reader::Cost,
+    scan::{Found, Scan},
+    table::Table,
+    verify::Status,
+    view::View,
+    wanted::Wanted,
+};
+use crate::journal::Identity;
+
+/// The archive, open in this process.
+pub(crate) struct Archive {
+    store: Store,
+    /// One change at a time.
+    catalog: Mutex<Catalog>,
+    identity: Identity,
+    clock: Clock,
+    footers: Footers,
+    views: Views,
+}
+
+impl Archive {
+    /// Opens the archive in a directory, made if it is not there: the catalog is `catalog.db` beside `archive`.
+    /// Refused if another journal feeds it.
+    pub(crate) fn open(dir: &Path, identity: Identity, clock: Clock, runtime: Handle) -> Result<Self, Error> {
+        let store = Store::directory(&dir.join("archive"), runtime)?;
+        let catalog = Catalog::open(&dir.join("catalog.db"))?;
+        let committer = Committer { store: &store, catalog: &catalog, identity, clock: &clock };
+        let read = |table| TableView::read(&store, committer.load(table)?);
+        let views = Views::new([read(Table::Events)?, read(Table::History)?]);
+        let archive = Self { store, catalog: Mutex::new(catalog), identity, clock, footers: Footers::default(), views };
+        Table::ALL.into_iter().try_for_each(|table| archive.remove_uncommitted(table))?;
+        Ok(archive)
+    }
+
+    /// What a reader sees from now on, for as long as it holds it.
+    pub(crate) fn view(&self) -> std::sync::Arc<View> {
+        self.views.present()
+    }
+
+    /// The lowest offset of the journal that readers may still ask for.
+    pub(crate) fn needed(&self) -> u64 {
+        self.views.needed()
+    }
+
+    /// Reads rows.
+    pub(crate) fn scan(&self) -> Scan<'_> {
+        Scan::new(&self.store, &self.footers)
+    }
+
+    /// Adds the events of the journal from where the table ends up to `position`. When it returns, they are durable
+    /// and in the view; when it fails, the view says how far the table is.
+    pub(crate) fn append(&self, table: Table, events: &[Event], position: u64) -> Result<(), Error> {
+        let appended = self.try_append(table, events, position);
+        if appended.is_err() {
+            self.refresh(table)?;
+        }
+        appended
+    }
+
+    fn try_append(&self, table: Table, events: &[Event], position: u64) -> Result<(), Error> {
+        let view = self.view();
+        let present = view.table(table);
+        let mut partitions: BTreeMap<Partition, Vec<&Event>> = BTreeMap::new();
+        for event in events.iter().filter(|event| table.has(event)) {
+            partitions.entry(table.partition_of(event)).or_default().push(event);
+        }
+        let mut add = Vec::new();
+        for (partition, mut events) in partitions {
+            events.sort_by(|one, other| table.order(one, other));
+            let location = self.new_location(&present.loaded, &partition);
+            let mut file = FileWriter::create(&self.store, table, partition, location)?;
+            file.write(&events)?;
+            add.push(file.finish()?);
+        }
+        let change = Change {
+            id: self.clock.ulid(),
+            operation: Operation::Append,
+            add,
+            remove: BTreeSet::new(),
+            positions: Some((present.position(), position)),
+            expire: Vec::new(),
+        };
+        self.commit(table, &change)
+    }
+
+    /// Makes a change of a table, and shows it to readers.
+    fn commit(&self, table: Table, change: &Change) -> Result<(), Error> {
+        let catalog = self.catalog();
+        // Views are published with the catalog in hand only, so this one is the last.
+        let view = self.view();
+        let present = view.table(table);
+        let loaded = self.committer(&catalog).commit(table, change)?;
+        let snapshot = loaded.metadata.current_snapshot();
+        let parent = snapshot.and_then(|snapshot| snapshot.parent_snapshot_id());
+        let follows = [parent, snapshot.map(|snapshot| snapshot.snapshot_id())]
+            .contains(&present.loaded.metadata.current_snapshot_id());
+        self.views.publish(if follows {
+            present.changed(loaded, &change.add, &change.remove)?
+        } else {
+            // Another engine has changed the table in the meantime.
+            TableView::read(&self.store, loaded)?
+        });
+        Ok(())
+    }
+
+    /// The table as the catalog has it.
+    fn load(&self, table: Table) -> Result<Loaded, Error> {
+        self.committer(&self.catalog()).load(table)
+    }
+
+    /// Shows readers what the catalog says.
+    fn refresh(&self, table: Table) -> Result<(), Error> {
+        let catalog = self.catalog();
+        let loaded = self.committer(&catalog).load(table)?;
+        if loaded.location != self.view().table(table).loaded.location {
+            self.views.publish(TableView::read(&self.store, loaded)?);
+        }
+        Ok(())
+    }
+
+    /// Where a new file of a partition goes.
+    fn new_location(&self, loaded: &Loaded, partition: &Partition) -> String {
+        let metadata = &loaded.metadata;
+        let spec = metadata.default_partition_spec();
+        let partition = spec.partition_to_path(&partition.to_struct(), metadata.current_schema().clone());
+        format!("{}/data/{partition}/{}.parquet", metadata.location(), self.clock.ulid())
+    }
+
+    fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn committer<'a>(&'a self, catalog: &'a Catalog) -> Committer<'a> {
+        Committer { store: &self.store, catalog, identity: self.identity, clock: &self.clock }
+    }
+}

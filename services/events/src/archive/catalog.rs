@@ -1,0 +1,105 @@
+//! Owns which metadata file is a table's current one: the standard SQL catalog of Iceberg, in SQLite.
+//! Never reads or writes a metadata file.
+//!
+//! The two tables are those that the SQL catalogs of Iceberg's Java, Python and Rust libraries share, so each of
+//! these opens the archive by this file.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::Error;
+
+/// The name of the catalog in its own rows.
+pub(crate) const CATALOG: &str = "annals";
+/// The namespace of the tables.
+pub(crate) const NAMESPACE: &str = "annals";
+
+/// The catalog.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    connection: Connection,
+}
+
+impl Catalog {
+    /// Opens the catalog in a file, made if it is not there. A swap that was answered is durable.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let connection = Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        connection.execute_batch(
+            "create table if not exists iceberg_tables (
+                catalog_name varchar(255) not null,
+                table_namespace varchar(255) not null,
+                table_name varchar(255) not null,
+                metadata_location varchar(1000),
+                previous_metadata_location varchar(1000),
+                iceberg_type varchar(5),
+                primary key (catalog_name, table_namespace, table_name)
+            );
+            create table if not exists iceberg_namespace_properties (
+                catalog_name varchar(255) not null,
+                namespace varchar(255) not null,
+                property_key varchar(255) not null,
+                property_value varchar(1000),
+                primary key (catalog_name, namespace, property_key)
+            );",
+        )?;
+        // A namespace exists for other engines by having a property.
+        connection.execute(
+            "insert or ignore into iceberg_namespace_properties values (?1, ?2, 'exists', 'true')",
+            params![CATALOG, NAMESPACE],
+        )?;
+        Ok(Self { connection })
+    }
+
+    /// The location of a table's current metadata; nothing if there is no such table.
+    pub(crate) fn current(&self, table: &str) -> Result<Option<String>, Error> {
+        let found = self.connection.query_row(
+            "select metadata_location
+             from iceberg_tables
+             where catalog_name = ?1 and table_namespace = ?2 and table_name = ?3",
+            params![CATALOG, NAMESPACE, table],
+            |row| row.get(0),
+        );
+        Ok(found.optional()?)
+    }
+
+    /// Makes `next` the current metadata if `previous` still is; whether it was. Without `previous`, if there is no
+    /// such table.
+    pub(crate) fn swap(&self, table: &str, previous: Option<&str>, next: &str) -> Result<bool, Error> {
+        let changed = match previous {
+            None => self.connection.execute(
+                "insert or ignore into iceberg_tables values (?1, ?2, ?3, ?4, null, 'TABLE')",
+                params![CATALOG, NAMESPACE, table, next],
+            )?,
+            Some(previous) => self.connection.execute(
+                "update iceberg_tables
+                 set metadata_location = ?4, previous_metadata_location = ?5
+                 where catalog_name = ?1 and table_namespace = ?2 and table_name = ?3 and metadata_location = ?5",
+                params![CATALOG, NAMESPACE, table, next, previous],
+            )?,
+        };
+        Ok(changed == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_swaps_from_the_same_metadata_one_is_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("catalog.db");
+        let (one, other) = (Catalog::open(&path).unwrap(), Catalog::open(&path).unwrap());
+        assert_eq!(one.current("events").unwrap(), None);
+        assert!(one.swap("events", None, "a").unwrap());
+        assert!(!other.swap("events", None, "b").unwrap());
+        assert!(other.swap("events", Some("a"), "b").unwrap());
+        assert!(!one.swap("events", Some("a"), "c").unwrap());
+        assert_eq!(one.current("events").unwrap().as_deref(), Some("b"));
+        assert_eq!(one.current("history").unwrap(), None);
+    }
+}

@@ -1,0 +1,216 @@
+//! Owns which rows of a table a reader wants, and what can be skipped unread: files by what the table's metadata says
+//! of them, row groups by their statistics. It lets too much through where bounds are short, never too little.
+
+use std::{
+    borrow::Borrow,
+    ops::{Range, RangeInclusive},
+};
+
+use arrow_array::{Array as _, RecordBatch, cast::AsArray as _, types};
+use domain::TenantId;
+use iceberg::spec::{DataFile, PrimitiveLiteral};
+use parquet::file::{metadata::RowGroupMetaData, statistics::Statistics};
+use ulid::Ulid;
+
+use super::{
+    columns,
+    file::bounds_of,
+    table::{Group, Partition, bucket_of},
+};
+
+/// The columns that [`Wanted::has`] looks at, in their order.
+pub(crate) const COLUMNS: [&str; 8] =
+    ["ulid", "timestamp", "event_type", "entity_ns", "entity_id", "tenant", "entity_kind", "journal_offset"];
+
+/// Which rows; each condition that is given must hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) tenant: TenantId,
+    /// One of these; empty is any.
+    pub(crate) event_types: Vec<String>,
+    pub(crate) entity_ns: Option<String>,
+    /// With the variant.
+    pub(crate) entity_id: Option<String>,
+    /// `thing` or `relationship`.
+    pub(crate) entity_kind: Option<&'static str>,
+    /// Taken in within, in milliseconds.
+    pub(crate) times: Range<i64>,
+    pub(crate) offsets: Range<u64>,
+    pub(crate) ulids: RangeInclusive<Ulid>,
+}
+
+/// A file of a table, and what is known of it without opening it.
+#[derive(Debug)]
+pub(crate) struct ArchivedFile {
+    pub(crate) location: String,
+    pub(crate) bytes: u64,
+    pub(crate) rows: u64,
+    pub(crate) partition: Partition,
+    /// Lowest and highest journal offset.
+    pub(crate) offsets: RangeInclusive<u64>,
+    /// Lowest and highest time of intake, in milliseconds.
+    pub(crate) times: RangeInclusive<i64>,
+    tenants: Texts,
+    event_types: Texts,
+    entity_namespaces: Texts,
+    entity_ids: Texts,
+    ulids: Texts,
+}
+
+/// Texts that are not below and not above; `None` is unknown.
+type Texts = (Option<String>, Option<String>);
+
+impl Wanted {
+    /// Everything of a tenant.
+    pub(crate) fn of(tenant: TenantId) -> Self {
+        Self {
+            tenant,
+            event_types: Vec::new(),
+            entity_ns: None,
+            entity_id: None,
+            entity_kind: None,
+            times: i64::MIN..i64::MAX,
+            offsets: 0..u64::MAX,
+            ulids: Ulid(0)..=Ulid(u128::MAX),
+        }
+    }
+
+    /// Whether a file may have such rows.
+    pub(crate) fn may_be_in(&self, file: &ArchivedFile) -> bool {
+        let in_bucket = match (&file.partition.group, &self.entity_id) {
+            (Group::Bucket(bucket), Some(id)) => *bucket == bucket_of(id),
+            _ => true,
+        };
+        in_bucket
+            && self.times.start <= *file.times.end()
+            && *file.times.start() < self.times.end
+            && self.offsets.start <= *file.offsets.end()
+            && *file.offsets.start() < self.offsets.end
+            && self.fits(|column| match column {
+                "tenant" => Some(&file.tenants),
+                "event_type" => Some(&file.event_types),
+                "entity_ns" => Some(&file.entity_namespaces),
+                "entity_id" => Some(&file.entity_ids),
+                "ulid" => Some(&file.ulids),
+                _ => None,
+            })
+    }
+
+    /// Whether a row group may have such rows.
+    pub(crate) fn may_be_in_group(&self, group: &RowGroupMetaData) -> bool {
+        let [from, to] = [self.times.start, self.times.end].map(|millis| millis.saturating_mul(1_000));
+        let numbers = |column: &str, from: i64, to: i64| match statistics_of(group, column) {
+            Some(Statistics::Int64(bounds)) => {
+                bounds.max_opt().is_none_or(|max| from <= *max) && bounds.min_opt().is_none_or(|min| *min < to)
+            }
+            _ => true,
+        };
+        let offset = |offset: u64| i64::try_from(offset).unwrap_or(i64::MAX);
+        numbers("timestamp", from, to)
+            && numbers("journal_offset", offset(self.offsets.start), offset(self.offsets.end))
+            && self.fits(|column| texts_of(group, column))
+    }
+
+    /// Which of these rows, which have [`COLUMNS`], are wanted.
+    pub(crate) fn rows_in<'a>(&'a self, rows: &'a RecordBatch) -> impl Iterator<Item = usize> + 'a {
+        let texts = |place: usize| rows.column(place).as_string::<i32>();
+        let (ulids, types_, namespaces) = (texts(0), texts(2), texts(3));
+        let (ids, tenants, kinds) = (texts(4), texts(5), texts(6));
+        let times = rows.column(1).as_primitive::<types::TimestampMicrosecondType>();
+        let offsets = rows.column(7).as_primitive::<types::Int64Type>();
+        let [first, last] = [self.ulids.start(), self.ulids.end()].map(Ulid::to_string);
+        let times_in = self.times.start.saturating_mul(1_000)..self.times.end.saturating_mul(1_000);
+        let is = |wanted: Option<&str>, texts: &arrow_array::StringArray, row: usize| {
+            wanted.is_none_or(|wanted| texts.is_valid(row) && texts.value(row) == wanted)
+        };
+        (0..rows.num_rows()).filter(move |row| {
+            let row = *row;
+            tenants.value(row) == self.tenant.as_str()
+                && times_in.contains(&times.value(row))
+                && self.offsets.contains(&(offsets.value(row) as u64))
+                && is(self.entity_id.as_deref(), ids, row)
+                && is(self.entity_ns.as_deref(), namespaces, row)
+                && is(self.entity_kind, kinds, row)
+                && (self.event_types.is_empty() || self.event_types.iter().any(|word| word == types_.value(row)))
+                && (first.as_str()..=last.as_str()).contains(&ulids.value(row))
+        })
+    }
+
+    /// Whether the texts that are wanted lie within the bounds of their columns.
+    fn fits<T: Borrow<Texts>>(&self, bounds: impl Fn(&'static str) -> Option<T>) -> bool {
+        let meets = |column: &'static str, low: &str, high: &str| {
+            bounds(column).is_none_or(|bounds| {
+                let (lowest, highest) = bounds.borrow();
+                lowest.as_deref().is_none_or(|lowest| lowest <= high)
+                    && highest.as_deref().is_none_or(|highest| low <= highest)
+            })
+        };
+        let is = |column, text: &Option<String>| text.as_ref().is_none_or(|text| meets(column, text, text));
+        meets("tenant", self.tenant.as_str(), self.tenant.as_str())
+            && is("entity_ns", &self.entity_ns)
+            && is("entity_id", &self.entity_id)
+            && (self.event_types.is_empty() || self.event_types.iter().any(|word| meets("event_type", word, word)))
+            && meets("ulid", &self.ulids.start().to_string(), &self.ulids.end().to_string())
+    }
+}
+
+impl ArchivedFile {
+    /// What a table's metadata says of a file; nothing if another engine wrote it so that it cannot be told.
+    pub(crate) fn of(file: &DataFile) -> Option<Self> {
+        let numbers = |column: &str| {
+            let (lower, upper) = bounds_of(file, column);
+            let number = |bound: Option<iceberg::spec::Datum>, unknown| match bound
+                .as_ref()
+                .map(iceberg::spec::Datum::literal)
+            {
+                Some(PrimitiveLiteral::Long(number)) => *number,
+                _ => unknown,
+            };
+            (number(lower, 0), number(upper, i64::MAX))
+        };
+        let texts = |column: &str| {
+            let (lower, upper) = bounds_of(file, column);
+            let text = |bound: Option<iceberg::spec::Datum>| match bound?.literal() {
+                PrimitiveLiteral::String(text) => Some(text.clone()),
+                _ => None,
+            };
+            (text(lower), text(upper))
+        };
+        let (first, last) = numbers("journal_offset");
+        let (from, to) = numbers("timestamp");
+        Some(Self {
+            location: file.file_path().to_owned(),
+            bytes: file.file_size_in_bytes(),
+            rows: file.record_count(),
+            partition: Partition::from_struct(file.partition())?,
+            offsets: first as u64..=last as u64,
+            times: from / 1_000..=to / 1_000,
+            tenants: texts("tenant"),
+            event_types: texts("event_type"),
+            entity_namespaces: texts("entity_ns"),
+            entity_ids: texts("entity_id"),
+            ulids: texts("ulid"),
+        })
+    }
+}
+
+fn statistics_of<'a>(group: &'a RowGroupMetaData, column: &str) -> Option<&'a Statistics> {
+    group.column(columns::place_of(column)).statistics()
+}
+
+fn texts_of(group: &RowGroupMetaData, column: &str) -> Option<Texts> {
+    let statistics = statistics_of(group, column)?;
+    let text = |bytes: Option<&[u8]>| std::str::from_utf8(bytes?).ok().map(str::to_owned);
+    Some((text(statistics.min_bytes_opt()), text(statistics.max_bytes_opt())))
+}
+
+/// The lowest and highest journal offset of a row group.
+pub(crate) fn offsets_of(group: &RowGroupMetaData) -> RangeInclusive<u64> {
+    match statistics_of(group, "journal_offset") {
+        Some(Statistics::Int64(bounds)) => {
+            let bound = |bound: Option<&i64>, unknown| bound.map_or(unknown, |bound| *bound as u64);
+            bound(bounds.min_opt(), 0)..=bound(bounds.max_opt(), u64::MAX)
+        }
+        _ => 0..=u64::MAX,
+    }
+}

@@ -1,0 +1,120 @@
+//! Moves events from the journal into the archive, and lets go of what is there. Never loses one: the journal is cut
+//! only behind what both tables durably have and nobody reads any more.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    EventLog,
+    archive::{self, Table},
+    index::Location,
+    log,
+};
+
+/// How often it is looked whether there is something to do.
+const TICK: Duration = Duration::from_millis(100);
+/// The longest pause after a failure; the first is a tick.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// When the journal is flushed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flush {
+    /// Bytes of events that are waited for, and that one flush takes at most (or one event).
+    pub(crate) bytes: u64,
+    /// How long an event stays in the journal alone, if there are fewer bytes.
+    pub(crate) interval: Duration,
+}
+
+/// Why events stay in the journal.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the archive")]
+    Archive(#[from] archive::Error),
+    #[error("the journal cannot be read: {0}")]
+    Journal(String),
+    #[error("the journal cannot be cut")]
+    Cut(#[from] std::io::Error),
+}
+
+impl EventLog {
+    /// Flushes whenever it is due, until it is cancelled. A flush that fails is tried again: the journal keeps what the
+    /// archive does not take.
+    pub(crate) async fn keep_flushing(self: Arc<Self>, flush: Flush, cancel: CancellationToken) {
+        let mut pause = TICK;
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            if !self.is_due(flush) {
+                continue;
+            }
+            let log = Arc::clone(&self);
+            let flushed = tokio::task::spawn_blocking(move || log.flush(flush.bytes)).await;
+            let flushed = flushed.unwrap_or_else(|panic| Err(Error::Journal(panic.to_string())));
+            match flushed {
+                Ok(()) => pause = TICK,
+                Err(error) => {
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    metrics::counter!("annals_archive_flush_failures_total").increment(1);
+                    tracing::error!(error = &error as &dyn std::error::Error, "events stay in the journal");
+                }
+            }
+        }
+    }
+
+    fn is_due(&self, flush: Flush) -> bool {
+        let position = self.archive.view().position();
+        let index = self.index();
+        let bytes = index.bytes();
+        metrics::gauge!("annals_archive_pending_bytes").set(bytes as f64);
+        let oldest = (position < index.end()).then(|| index.locate(position.max(index.beginning())).intake);
+        let age = oldest.map_or(0, |oldest| self.clock.now().millis() - oldest.millis());
+        bytes >= flush.bytes || age >= i64::try_from(flush.interval.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Moves the oldest events, at most `bytes` of them (or one), into the archive. Blocks.
+    pub(crate) fn flush(&self, bytes: u64) -> Result<(), Error> {
+        let position = self.archive.view().position();
+        let locations = self.next(position, bytes);
+        if let Some(last) = locations.last() {
+            let end = last.offset + 1;
+            let mut reader = self.journal.reader();
+            let read = locations.iter().map(|location| log::read(&mut reader, *location));
+            let events = read.collect::<Result<Vec<_>, _>>().map_err(|error| Error::Journal(error.to_string()))?;
+            for table in Table::ALL {
+                // One of the two may have gone on before a crash.
+                let from = self.archive.view().table(table).position();
+                let new = (from - position).min(events.len() as u64);
+                if from < end {
+                    self.archive.append(table, &events[new as usize..], end)?;
+                }
+            }
+            metrics::counter!("annals_archive_flushed_total").increment(events.len() as u64);
+            tracing::info!(events = events.len(), end, "events are archived");
+        }
+        self.cut()?;
+        Ok(())
+    }
+
+    /// Lets go of what the archive has and nobody reads in the journal. Blocks.
+    pub(crate) fn cut(&self) -> std::io::Result<()> {
+        self.journal.cut(self.archive.needed())
+    }
+
+    /// Where the oldest events from an offset on are.
+    fn next(&self, position: u64, bytes: u64) -> Vec<Location> {
+        let index = self.index();
+        let (mut locations, mut sum) = (Vec::new(), 0);
+        for offset in position..index.end() {
+            let location = index.locate(offset);
+            sum += u64::from(location.length);
+            if sum > bytes && !locations.is_empty() {
+                break;
+            }
+            locations.push(location);
+        }
+        locations
+    }
+}

@@ -1,0 +1,65 @@
+//! Keeps the archive good to read: merges small files, lets go of old snapshots and of files that nothing refers to.
+//! Never touches the journal. Each step is a whole one: a crash leaves the archive before or after it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    EventLog,
+    archive::{Error, Table},
+};
+
+/// How often it is looked whether there is something to merge.
+const TICK: Duration = Duration::from_secs(1);
+/// How often old snapshots and files are let go of.
+const EXPIRY_INTERVAL: Duration = Duration::from_mins(10);
+/// The longest pause after a failure.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// How long a snapshot is kept, and a file that nothing refers to: longer than a reader of another engine takes.
+pub(crate) const GRACE: Duration = Duration::from_hours(1);
+
+impl EventLog {
+    /// Does what is due, until it is cancelled. What fails is tried again.
+    pub(crate) async fn keep_up(self: Arc<Self>, cancel: CancellationToken) {
+        let (mut pause, mut expiry) = (TICK, tokio::time::Instant::now() + EXPIRY_INTERVAL);
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            let expires = tokio::time::Instant::now() >= expiry;
+            let log = Arc::clone(&self);
+            let step = tokio::task::spawn_blocking(move || log.keep_up_once(expires)).await;
+            match step.map_err(|panic| panic.to_string()) {
+                Ok(Ok(())) => pause = TICK,
+                Ok(Err(error)) => {
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    tracing::error!(error = &error as &dyn std::error::Error, "the archive is not kept up");
+                }
+                Err(panic) => {
+                    pause = LONGEST_PAUSE;
+                    tracing::error!(error = panic, "the archive is not kept up");
+                }
+            }
+            if expires {
+                expiry = tokio::time::Instant::now() + EXPIRY_INTERVAL;
+            }
+        }
+    }
+
+    fn keep_up_once(&self, expires: bool) -> Result<(), Error> {
+        for table in Table::ALL {
+            self.archive.compact_once(table)?;
+            if expires {
+                self.archive.expire(table, self.horizon())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Before this time, in milliseconds, snapshots and files that nothing refers to go.
+    pub(crate) fn horizon(&self) -> i64 {
+        self.clock.now().millis() - GRACE.as_millis() as i64
+    }
+}

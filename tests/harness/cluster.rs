@@ -233,6 +233,16 @@ impl Cluster {
         panic!("not ready within 30 s\n{}", self.logs());
     }
 
+    /// The most memory that one of its processes has had at a time, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let peak = |process: &Process| {
+            let status = fs::read_to_string(format!("/proc/{}/status", process.child.id())).expect("it runs on Linux");
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says VmHWM");
+            line.trim().trim_end_matches(" kB").parse::<u64>().expect("in kB") << 10
+        };
+        self.processes.iter().map(peak).max().unwrap_or_default()
+    }
+
     /// What listens: the gateway last, because it knows of the others only what it heard last.
     fn servers(&self) -> Vec<SocketAddr> {
         match self.topology {

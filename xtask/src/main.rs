@@ -94,7 +94,21 @@ fn run(task: Task) -> Result<()> {
 fn test(workspace: &Workspace) -> Result<()> {
     Backends::install(workspace)?;
     build_everything(workspace)?;
-    workspace.cargo(["test", "--workspace"]).run()
+    let tested = workspace.cargo(["test", "--workspace"]).run();
+    say_what_was_absent(workspace);
+    tested
+}
+
+/// Cargo hides what tests print that pass.
+fn say_what_was_absent(workspace: &Workspace) {
+    const ONET: &str = "../shared/data/onet";
+
+    if !workspace.root.join(ONET).is_dir() {
+        eprintln!(
+            "\nATTENTION: the O*NET data set is not in {ONET}. The cases on it (crates/annals/tests/program/onet.rs, \
+             tests/e2e/onet.rs)\nran on the small set of tests/onet only; docs/onet.md says where the data is from."
+        );
+    }
 }
 
 fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 
-use crate::backends::Backends;
+use crate::backends::{Backends, check_shell};
 use crate::workspace::Workspace;
 
 /// What is done to this workspace: check it, test it, measure it.
@@ -89,9 +89,10 @@ fn run(task: Task) -> Result<()> {
     }
 }
 
-/// The backends come first: what a machine lacks is said before a long build.
+/// What is needed comes first: what a machine lacks is said before a long build.
 /// The servers are built next, because the end-to-end tests start them and cargo does not know that they do.
 fn test(workspace: &Workspace) -> Result<()> {
+    check_shell()?;
     Backends::install(workspace)?;
     build_everything(workspace)?;
     let tested = workspace.cargo(["test", "--workspace"]).run();

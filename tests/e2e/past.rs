@@ -1,9 +1,12 @@
 //! Reads of the past: as of a time or ULID, history, and never behind a write that was answered.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 
 use harness::{
-    cluster::{Cluster, Setup, Topology, free_address},
+    cluster::{Cluster, Setup, Topology},
     http::Http,
 };
 use proto::events::v1::{AppendRequest, Event, QueryRequest, RelayBatch, events_service_client::EventsServiceClient};
@@ -116,13 +119,13 @@ fn ulid(seconds: i64) -> String {
 }
 
 /// A proxy in front of events: connections wait while its gate is closed, and closing it cuts them.
-async fn gated_proxy(target: impl Fn() -> SocketAddr + Send + 'static) -> (SocketAddr, watch::Sender<bool>) {
-    let listener = TcpListener::bind(free_address()).await.unwrap();
+async fn gated_proxy(target: Arc<OnceLock<SocketAddr>>) -> (SocketAddr, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (gate, open) = watch::channel(true);
     let accept = async move {
         while let Ok((mut inside, _)) = listener.accept().await {
-            let (mut open, target) = (open.clone(), target());
+            let (mut open, target) = (open.clone(), *target.get().expect("events has an address"));
             let pass = async move {
                 if open.wait_for(|open| *open).await.is_err() {
                     return;
@@ -144,12 +147,9 @@ async fn gated_proxy(target: impl Fn() -> SocketAddr + Send + 'static) -> (Socke
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_the_relay_held_up_a_read_of_the_past_is_right_or_relay_behind() {
-    let target = std::sync::Arc::new(std::sync::OnceLock::new());
-    let seen = target.clone();
-    let (proxy, gate) = gated_proxy(move || *seen.get().expect("events has an address")).await;
-    let events = free_address();
-    target.set(events).unwrap();
-    let cluster = Setup::new(Topology::Separate).events_at(events).relay_through(proxy).start().await;
+    let target = Arc::default();
+    let (proxy, gate) = gated_proxy(Arc::clone(&target)).await;
+    let cluster = Setup::new(Topology::Separate).relay_through(proxy, target).start().await;
     let http = cluster.http();
     let first = http.put("/river/a", &numbered(1)).await.header("annals-ulid").to_owned();
     http.get(&format!("/river/a?at={first}")).await.expect(200);

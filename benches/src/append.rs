@@ -78,7 +78,7 @@ async fn append_rate(server: &Server, senders: usize) -> anyhow::Result<f64> {
 }
 
 /// A log line of about 1 KiB on the wire.
-fn event() -> Event {
+pub(crate) fn event() -> Event {
     Event {
         event_type: "log".into(),
         script_name: "gauge-reader".into(),

@@ -8,6 +8,7 @@ mod echo;
 mod get;
 mod import;
 mod ready;
+mod reopen;
 mod report;
 mod server;
 
@@ -42,6 +43,12 @@ enum Bench {
     Append,
     /// Time from start on an empty directory until ready.
     Ready,
+    /// Start on a journal of 1 KiB events until ready, and the memory then, against reading the same files.
+    Reopen {
+        /// How many events.
+        #[arg(long, default_value_t = 1_000_000)]
+        events: usize,
+    },
     /// Serves the baseline of `get`; started by it.
     #[command(hide = true)]
     Echo {
@@ -59,11 +66,13 @@ async fn main() -> anyhow::Result<()> {
             report.extend(import::run(&onet).await?);
             report.extend(get::run().await?);
             report.extend(append::run().await?);
+            report.extend(reopen::run(1_000_000).await?);
             report.finish()
         }
         Bench::Import { onet } => import::run(&onet).await?.finish(),
         Bench::Get => get::run().await?.finish(),
         Bench::Append => append::run().await?.finish(),
+        Bench::Reopen { events } => reopen::run(events).await?.finish(),
         Bench::Ready => ready::run().await?.finish(),
         Bench::Echo { listen } => echo::serve(listen).await,
     }

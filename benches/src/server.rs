@@ -25,15 +25,21 @@ impl Server {
     pub(crate) fn spawn() -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("annals-bench").tempdir_in(directory()?)?;
         let address = free_address()?;
-        let child = Command::new(sibling("annals")?)
-            .args(["serve", "--listen", &address.to_string(), "--data-dir"])
-            .arg(dir.path().join("data"))
-            .current_dir(dir.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("cannot start annals")?;
+        let child = serve(address, dir.path())?;
         Ok(Self { address, dir, child })
+    }
+
+    /// Kills it, for [`Server::restart`].
+    pub(crate) fn end(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// `annals serve` again on the same data and address, not yet ready.
+    pub(crate) fn restart(&mut self) -> anyhow::Result<()> {
+        self.child = serve(self.address, self.dir.path())?;
+        Ok(())
     }
 
     /// `annals serve`, ready.
@@ -87,6 +93,17 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn serve(address: SocketAddr, dir: &Path) -> anyhow::Result<Child> {
+    Command::new(sibling("annals")?)
+        .args(["serve", "--listen", &address.to_string(), "--data-dir"])
+        .arg(dir.join("data"))
+        .current_dir(dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("cannot start annals")
 }
 
 pub(crate) fn http_client() -> HttpClient {

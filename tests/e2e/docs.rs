@@ -6,7 +6,10 @@ use std::{
     process::{Command, Output},
 };
 
-use harness::cluster::{Cluster, program};
+use harness::{
+    cluster::Cluster,
+    program::{path, without_settings},
+};
 use serde_json::Value;
 
 crate::on_both_topologies! {
@@ -29,13 +32,13 @@ pub(crate) fn shell_blocks(document: &str, heading: &str) -> Vec<String> {
 
 /// Runs a script in the project's root, with the built programs first on the path.
 pub(crate) fn shell(cluster: &Cluster, script: &str) -> Output {
-    let annals = program("annals");
+    let annals = path("annals");
     let programs = annals.parent().expect("a program lies in a directory").display();
     let script = script
         .replace("127.0.0.1:8080", &cluster.gateway.to_string())
         .replace("cargo run -q --release -- ", "annals ")
         .replace("cargo run -q -- ", "annals ");
-    let mut command = Command::new("bash");
+    let mut command = without_settings(Command::new("bash"));
     command.args(["-euo", "pipefail", "-c", &format!("PATH=\"{programs}:$PATH\"\n{script}")]);
     command.env("ANNALS_SERVER", format!("http://{}", cluster.gateway)).current_dir(root());
     command.output().expect("bash starts")

@@ -1,17 +1,22 @@
 //! Reads of the past: as of a time or ULID, history, and never behind a write that was answered.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 
 use harness::{
-    cluster::{Cluster, Setup, Topology, free_address},
+    cluster::{Cluster, Setup, Topology},
     http::Http,
 };
+use proto::events::v1::{AppendRequest, Event, QueryRequest, RelayBatch, events_service_client::EventsServiceClient};
 use serde_json::{Value, json};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     sync::watch,
 };
+use tonic::transport::Endpoint;
 
 super::on_both_topologies! {
     a_past_state_is_the_same_bytes_as_it_was_then,
@@ -83,14 +88,44 @@ async fn a_read_right_after_each_of_many_writes_sees_it(cluster: &mut Cluster) {
     }
 }
 
+/// Whoever wrote it had a clock that was ahead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mutation_ahead_of_the_clock_can_be_read_by_its_ulid_but_no_other_ulid_can() {
+    let cluster = Cluster::start(Topology::Separate).await;
+    let http = cluster.http();
+    let first = http.put("/river/a", &numbered(1)).await.expect(201).header("annals-ulid").to_owned();
+    let request = QueryRequest { wait_for: first.clone(), ..QueryRequest::default() };
+    let events = cluster.events().await.query(request).await.unwrap().into_inner().events;
+    let ahead = ulid(7_200);
+    let data = events[0].data.replace("level 1", "level 2").replace(&first, &ahead);
+    let event = Event { ulid: ahead.clone(), data, ..events[0].clone() };
+    let relay = Some(RelayBatch { relay_id: ulid(0), batch: 1 });
+    let mut request = tonic::Request::new(AppendRequest { events: vec![event], relay });
+    request.metadata_mut().insert("authorization", format!("Bearer {}", cluster.peer_key()).parse().unwrap());
+    let events = Endpoint::new(format!("http://{}", cluster.events)).unwrap().connect().await.unwrap();
+    EventsServiceClient::new(events).append(request).await.unwrap();
+
+    let seen = http.get(&format!("/river/a?at={ahead}")).await.expect(200).json();
+    assert_eq!(seen["content"], "level 2");
+    let changes = http.get(&format!("/river/a?view=diff&from={first}&to={ahead}")).await.expect(200).json();
+    assert_eq!(changes["changes"], json!([{"path": "/content", "before": "level 1", "after": "level 2"}]));
+    let refused = http.get(&format!("/river/a?at={}", ulid(3_600))).await.expect(400);
+    assert_eq!(refused.json()["type"], "/_/reasons/AS_OF_IN_FUTURE");
+}
+
+/// One of so many seconds ahead.
+fn ulid(seconds: i64) -> String {
+    domain::Clock::manual(domain::Clock::system().now().plus_millis(seconds * 1_000)).ulid().to_string()
+}
+
 /// A proxy in front of events: connections wait while its gate is closed, and closing it cuts them.
-async fn gated_proxy(target: impl Fn() -> SocketAddr + Send + 'static) -> (SocketAddr, watch::Sender<bool>) {
-    let listener = TcpListener::bind(free_address()).await.unwrap();
+async fn gated_proxy(target: Arc<OnceLock<SocketAddr>>) -> (SocketAddr, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (gate, open) = watch::channel(true);
     let accept = async move {
         while let Ok((mut inside, _)) = listener.accept().await {
-            let (mut open, target) = (open.clone(), target());
+            let (mut open, target) = (open.clone(), *target.get().expect("events has an address"));
             let pass = async move {
                 if open.wait_for(|open| *open).await.is_err() {
                     return;
@@ -112,12 +147,9 @@ async fn gated_proxy(target: impl Fn() -> SocketAddr + Send + 'static) -> (Socke
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_the_relay_held_up_a_read_of_the_past_is_right_or_relay_behind() {
-    let target = std::sync::Arc::new(std::sync::OnceLock::new());
-    let seen = target.clone();
-    let (proxy, gate) = gated_proxy(move || *seen.get().expect("events has an address")).await;
-    let events = free_address();
-    target.set(events).unwrap();
-    let cluster = Setup::new(Topology::Separate).events_at(events).relay_through(proxy).start().await;
+    let target = Arc::default();
+    let (proxy, gate) = gated_proxy(Arc::clone(&target)).await;
+    let cluster = Setup::new(Topology::Separate).relay_through(proxy, target).start().await;
     let http = cluster.http();
     let first = http.put("/river/a", &numbered(1)).await.header("annals-ulid").to_owned();
     http.get(&format!("/river/a?at={first}")).await.expect(200);

@@ -3,9 +3,6 @@
 const ROUNDS: &str = "ANNALS_CRASH_ROUNDS";
 const SEED: &str = "ANNALS_CRASH_SEED";
 
-/// Names of ours, which a server would take for unknown settings.
-pub(crate) const VARIABLES: [&str; 2] = [ROUNDS, SEED];
-
 /// How many times the crash loop kills.
 #[expect(clippy::disallowed_methods, reason = "the one home of these tests' settings")]
 pub(crate) fn crash_rounds() -> anyhow::Result<u64> {

@@ -1,11 +1,13 @@
 //! Owns a running Annals for a test: all in one process, or each service in its own, wired by addresses.
-//! Never shares one between tests: each has its own directory and ports, and all of it is gone with the value.
+//! Never shares one between tests: each has its own directory and ports of the system's choice, and all of it is gone
+//! with the value.
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -15,7 +17,14 @@ use proto::{
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::http::Http;
+use crate::{http::Http, program::command};
+
+/// A port of the system's choice.
+const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// How long something is waited for: so many looks, one each [`LOOK_EVERY`].
+const LOOKS: usize = 1_500;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// How the services are spread over processes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,14 +40,20 @@ pub enum Topology {
 pub struct Setup {
     topology: Topology,
     keys: Option<String>,
-    events: Option<SocketAddr>,
-    things_sees_events_at: Option<SocketAddr>,
+    proxy: Option<Proxy>,
+}
+
+/// What the relay meets instead of events.
+#[derive(Clone, Debug)]
+struct Proxy {
+    address: SocketAddr,
+    target: Arc<OnceLock<SocketAddr>>,
 }
 
 impl Setup {
     /// Without keys: everybody is admin of the tenant `default`.
     pub fn new(topology: Topology) -> Self {
-        Self { topology, keys: None, events: None, things_sees_events_at: None }
+        Self { topology, keys: None, proxy: None }
     }
 
     /// With this `keys.toml`.
@@ -47,17 +62,11 @@ impl Setup {
         Self { keys: Some(toml.into()), ..self }
     }
 
-    /// Events listens there. For separate processes.
+    /// The relay reaches events through this address (a proxy of the test), everybody else directly. Where events is,
+    /// `target` has before the relay is there. For separate processes.
     #[must_use]
-    pub fn events_at(self, address: SocketAddr) -> Self {
-        Self { events: Some(address), ..self }
-    }
-
-    /// The relay reaches events through this address (a proxy of the test), everybody else directly.
-    /// For separate processes.
-    #[must_use]
-    pub fn relay_through(self, address: SocketAddr) -> Self {
-        Self { things_sees_events_at: Some(address), ..self }
+    pub fn relay_through(self, address: SocketAddr, target: Arc<OnceLock<SocketAddr>>) -> Self {
+        Self { proxy: Some(Proxy { address, target }), ..self }
     }
 
     /// Starts it and waits until it is ready.
@@ -65,9 +74,9 @@ impl Setup {
         let dir = tempfile::Builder::new().prefix("annals-test").tempdir().expect("a temporary directory");
         let mut cluster = Cluster {
             topology: self.topology,
-            gateway: free_address(),
-            things: free_address(),
-            events: self.events.unwrap_or_else(free_address),
+            gateway: ANY,
+            things: ANY,
+            events: ANY,
             peer_key: format!("annals_peer_{}", "5".repeat(64)),
             setup: self,
             dir,
@@ -76,7 +85,7 @@ impl Setup {
         if let Some(keys) = &cluster.setup.keys {
             fs::write(cluster.keys_file(), keys).expect("keys.toml can be written");
         }
-        cluster.spawn_all();
+        cluster.spawn_all().await;
         cluster.ready().await;
         cluster
     }
@@ -141,7 +150,7 @@ impl Cluster {
 
     /// `annals ARGUMENTS` against this cluster, from `dir`.
     pub fn annals(&self, dir: &Path) -> Command {
-        let mut command = Command::new(program("annals"));
+        let mut command = command("annals");
         command.current_dir(dir).env("ANNALS_SERVER", format!("http://{}", self.gateway)).stdin(Stdio::null());
         command
     }
@@ -166,7 +175,7 @@ impl Cluster {
     pub async fn kill_and_restart(&mut self, service: &'static str) {
         let name = if self.topology == Topology::AllInOne { "annals" } else { service };
         self.processes.retain(|process| process.name != name);
-        self.spawn(name);
+        self.spawn(name).await;
         self.ready().await;
     }
 
@@ -176,44 +185,88 @@ impl Cluster {
         self.processes.retain(|process| process.name != name);
     }
 
-    fn spawn_all(&mut self) {
-        match self.topology {
-            Topology::AllInOne => self.spawn("annals"),
-            Topology::Separate => ["events", "things", "gateway"].into_iter().for_each(|name| self.spawn(name)),
+    async fn spawn_all(&mut self) {
+        if self.topology == Topology::AllInOne {
+            return self.spawn("annals").await;
+        }
+        // Each is told where the ones before it are.
+        self.spawn("events").await;
+        if let Some(proxy) = &self.setup.proxy {
+            proxy.target.set(self.events).expect("a proxy has one target");
+        }
+        self.spawn("things").await;
+        self.spawn("gateway").await;
+    }
+
+    /// Starts a program and returns when it listens: where it did before, if it did.
+    async fn spawn(&mut self, name: &'static str) {
+        let listen = *self.address(name);
+        for _ in 0..LOOKS {
+            let child =
+                self.command(name, listen).spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+            self.processes.push(Process { name, child });
+            if let Some(address) = self.listening(name).await {
+                *self.address(name) = address;
+                return;
+            }
+            // While it was away, somebody else was given its port.
+            self.processes.pop();
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        panic!("{name} never has {listen} for itself");
+    }
+
+    fn address(&mut self, name: &str) -> &mut SocketAddr {
+        match name {
+            "events" => &mut self.events,
+            "things" => &mut self.things,
+            _ => &mut self.gateway,
         }
     }
 
-    fn spawn(&mut self, name: &'static str) {
+    fn command(&self, name: &str, listen: SocketAddr) -> Command {
         let url = |address: SocketAddr| format!("http://{address}");
-        let relay_target = self.setup.things_sees_events_at.unwrap_or(self.events);
-        let mut command = Command::new(program(name));
+        let relay_target = self.setup.proxy.as_ref().map_or(self.events, |proxy| proxy.address);
+        let mut command = command(name);
         match name {
-            "annals" => command.args(["serve", "--listen", &self.gateway.to_string()]),
-            "events" => command.args(["--listen", &self.events.to_string()]),
-            "things" => command.args(["--listen", &self.things.to_string(), "--events", &url(relay_target)]),
-            _ => command.args(["--listen", &self.gateway.to_string()]).args([
-                "--things",
-                &url(self.things),
-                "--events",
-                &url(self.events),
-            ]),
+            "annals" => command.arg("serve"),
+            "events" => &mut command,
+            "things" => command.args(["--events", &url(relay_target)]),
+            _ => command.args(["--things", &url(self.things), "--events", &url(self.events)]),
         };
+        command.args(["--listen", &listen.to_string()]);
         if name != "annals" {
             command.env("ANNALS_PEER_KEY", &self.peer_key);
         }
         if self.setup.keys.is_some() {
             command.arg("--keys").arg(self.keys_file());
         }
-        let log = fs::File::create(self.dir.path().join(format!("{name}.log"))).expect("a log file");
+        let log = fs::File::create(self.log(name)).expect("a log file");
         command.arg("--data-dir").arg(self.data_dir()).current_dir(self.dir.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
-        self.processes.push(Process { name, child });
+        command
+    }
+
+    /// Where the program that was started last listens; none if another process has its port.
+    async fn listening(&mut self, name: &str) -> Option<SocketAddr> {
+        for _ in 0..LOOKS {
+            let log = fs::read_to_string(self.log(name)).unwrap_or_default();
+            let said = log.split_once("listening address=").and_then(|(_, rest)| rest.split_once('\n'));
+            if let Some((address, _)) = said {
+                return Some(address.parse().unwrap_or_else(|error| panic!("{error}: {address}")));
+            }
+            if log.contains("Address already in use") {
+                return None;
+            }
+            self.assert_running();
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        panic!("{name} does not listen within 30 s\n{}", self.logs());
     }
 
     /// Waits until every service answers; panics with the logs if one never does.
     async fn ready(&mut self) {
-        for _ in 0..600 {
+        for _ in 0..LOOKS {
             let mut ready = true;
             for server in self.servers() {
                 ready &= Http::new(server).try_get("/_/readyz").await.is_ok_and(|answer| answer.status == 200);
@@ -221,16 +274,30 @@ impl Cluster {
             if ready {
                 return;
             }
-            let ended = self.processes.iter_mut().find_map(|process| {
-                let status = process.child.try_wait().expect("a child can be waited for")?;
-                Some(format!("{} ended with {status}", process.name))
-            });
-            if let Some(ended) = ended {
-                panic!("{ended}\n{}", self.logs());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            self.assert_running();
+            tokio::time::sleep(LOOK_EVERY).await;
         }
         panic!("not ready within 30 s\n{}", self.logs());
+    }
+
+    fn assert_running(&mut self) {
+        let ended = self.processes.iter_mut().find_map(|process| {
+            let status = process.child.try_wait().expect("a child can be waited for")?;
+            Some(format!("{} ended with {status}", process.name))
+        });
+        if let Some(ended) = ended {
+            panic!("{ended}\n{}", self.logs());
+        }
+    }
+
+    /// The most memory that one of its processes has had at a time, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let peak = |process: &Process| {
+            let status = fs::read_to_string(format!("/proc/{}/status", process.child.id())).expect("it runs on Linux");
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says VmHWM");
+            line.trim().trim_end_matches(" kB").parse::<u64>().expect("in kB") << 10
+        };
+        self.processes.iter().map(peak).max().unwrap_or_default()
     }
 
     /// What listens: the gateway last, because it knows of the others only what it heard last.
@@ -244,20 +311,10 @@ impl Cluster {
     /// What the processes have logged.
     pub fn logs(&self) -> String {
         let names = self.processes.iter().map(|process| process.name);
-        names.map(|name| fs::read_to_string(self.dir.path().join(format!("{name}.log"))).unwrap_or_default()).collect()
+        names.map(|name| fs::read_to_string(self.log(name)).unwrap_or_default()).collect()
     }
-}
 
-/// The program of that name, built beside the tests.
-pub fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test runs from a file");
-    let built = test.parent().and_then(Path::parent).expect("a test is in target/<profile>/deps").join(name);
-    assert!(built.exists(), "{} is not built: run `cargo xtask test`, or `cargo build --bins`", built.display());
-    built
-}
-
-/// An address of loopback that nobody listens on now.
-pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("a listener has an address")
+    fn log(&self, name: &str) -> PathBuf {
+        self.dir.path().join(format!("{name}.log"))
+    }
 }

@@ -4,4 +4,5 @@ pub mod backends;
 pub mod cluster;
 pub mod disk;
 pub mod http;
+pub mod program;
 pub mod restore;

@@ -77,6 +77,18 @@ fn check_python() -> Result<()> {
     Ok(())
 }
 
+/// What the commands of the documents are executed with.
+pub(crate) fn check_shell() -> Result<()> {
+    for program in ["bash", "curl"] {
+        ensure!(
+            runs(Command::new(program).arg("--version")),
+            "the tests need {program} on the PATH: they execute the documents' commands; on Debian and Ubuntu: apt-get \
+             install {program}"
+        );
+    }
+    Ok(())
+}
+
 fn runs(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::backends::Backends;
+use crate::backends::{Backends, check_shell};
 use crate::workspace::{Step, Workspace};
 
 const TARPAULIN: &str = "0.37.5";
@@ -30,6 +30,7 @@ const NOT_PRODUCT: [&str; 7] =
 
 /// Runs the tests of `packages`, or of all of them, and prints the coverage of the product's lines.
 pub(crate) fn run(workspace: &Workspace, packages: &[String]) -> Result<()> {
+    check_shell()?;
     Backends::install(workspace)?;
     let tarpaulin = install(workspace)?;
     let target = workspace.target.join("coverage");

@@ -70,11 +70,16 @@ pub(crate) async fn run(matches: &ArgMatches, mistakes: Vec<Mistake>) -> anyhow:
     let things = things::open(things, &context, events.peer().signed(context.credentials())).await?;
     let gateway = gateway::open(&context, &things.peer(), &events.peer());
     let client = Client::over(transport(things.peer()), transport(events.peer()));
+    let welcome = match (own.demo, context.keyring.is_open()) {
+        (true, _) => Welcome::Demo,
+        (false, true) => Welcome::Open,
+        (false, false) => Welcome::Keyed,
+    };
     let server = Server::bind(config.listen, context, vec![events, things, gateway]).await?;
     if own.demo {
         demo::load(&client).await.context("the demo cannot be loaded")?;
     }
-    println!("{}", banner(server.address(), &config.data_dir, own.demo));
+    println!("{}", banner(server.address(), &config.data_dir, welcome));
     server.run(asked.received()).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -101,20 +106,39 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
     }
 }
 
+/// What there is to begin with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Welcome {
+    /// A small world, for anybody.
+    Demo,
+    /// Nothing, for anybody.
+    Open,
+    /// Whatever the caller's key opens.
+    Keyed,
+}
+
 /// What to paste.
-fn banner(address: SocketAddr, data_dir: &Path, has_demo: bool) -> String {
+fn banner(address: SocketAddr, data_dir: &Path, welcome: Welcome) -> String {
     let url = format!("http://{address}");
     let data_dir = data_dir.display();
-    let first = if has_demo {
-        format!("look     {url}/lights.example/Welcome in a browser, or: curl -s {url}/lights.example/Grey_Skerry")
-    } else {
-        format!("try      annals serve --demo has a small world to look at; there is also {url}/_/openapi.json")
+    let first = match welcome {
+        Welcome::Demo => {
+            format!("look     {url}/lights.example/Welcome in a browser, or: curl -s {url}/lights.example/Grey_Skerry")
+        }
+        Welcome::Open => {
+            format!("try      annals serve --demo has a small world to look at; there is also {url}/_/openapi.json")
+        }
+        Welcome::Keyed => {
+            "key      export ANNALS_KEY=annals_… first; `annals key new --help` says how to make one".to_owned()
+        }
     };
+    let key = if welcome == Welcome::Keyed { r#" -H "authorization: Bearer $ANNALS_KEY""# } else { "" };
     let note = r#"'{"type":"Note","content":"Hello, world"}'"#;
-    let put = format!("curl -s -X PUT {url}/example.com/hello -H 'content-type: application/json' -d {note}");
+    let put = format!("curl -s{key} -X PUT {url}/example.com/hello -H 'content-type: application/json' -d {note}");
     format!(
         "Annals is at {url}, its data in {data_dir}\n  {first}\n  write    {put}\n  \
-         history  curl -s '{url}/example.com/hello?view=history'\n  end      Ctrl-C; everything is there at the next start"
+         history  curl -s{key} '{url}/example.com/hello?view=history'\n  \
+         end      Ctrl-C; everything is there at the next start"
     )
 }
 
@@ -144,10 +168,10 @@ mod tests {
 
     #[test]
     fn the_banner_has_five_lines_and_commands_with_the_real_address() {
-        for has_demo in [true, false] {
-            let banner = banner("127.0.0.1:9000".parse().unwrap(), Path::new("./annals-data"), has_demo);
+        for welcome in [Welcome::Demo, Welcome::Open, Welcome::Keyed] {
+            let banner = banner("127.0.0.1:9000".parse().unwrap(), Path::new("./annals-data"), welcome);
             assert_eq!(banner.lines().count(), 5, "{banner}");
-            assert!(banner.contains("curl -s -X PUT http://127.0.0.1:9000/example.com/hello"), "{banner}");
+            assert!(banner.contains(" -X PUT http://127.0.0.1:9000/example.com/hello"), "{banner}");
         }
     }
 

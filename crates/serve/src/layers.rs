@@ -1,6 +1,6 @@
 //! The inner ring: what every call passes on its way to a verb, in one process as between processes.
 //!
-//! Owns the layers and their order. Never looks into a message: each layer knows paths, headers and bytes only.
+//! Owns the layers and their order. Never decodes a message: each layer knows paths, headers and bytes only.
 
 mod authenticate;
 mod body;
@@ -9,6 +9,7 @@ mod catch;
 mod explain;
 mod measure;
 mod meter;
+mod weigh;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -79,7 +80,7 @@ impl Ring {
     fn stack<S: Inner>(&self) -> impl Layer<S, Service: Inner> + Clone + Send + Sync + 'static {
         let Self { methods, keyring, usage, draining } = self.clone();
         let bounded = (Arc::clone(&methods), draining);
-        let metered = Arc::clone(&methods);
+        let (metered, weighed) = (Arc::clone(&methods), Arc::clone(&methods));
         ServiceBuilder::new()
             // Outermost, so that every call is counted and timed, also one that panics, is refused or goes away.
             .layer_fn(move |inner| measure::Measured::new(inner, Arc::clone(&methods)))
@@ -91,8 +92,10 @@ impl Ring {
             .layer_fn(move |inner| bound::Bounded::new(inner, Arc::clone(&bounded.0), bounded.1.clone()))
             // Before the quota, which is the tenant's.
             .layer_fn(move |inner| authenticate::Authenticated::new(inner, keyring.clone()))
-            // Last, so that only calls which will be served are counted against it.
+            // After all that refuses by headers, so that only calls which will be served are counted against it.
             .layer_fn(move |inner| meter::Metered::new(inner, Arc::clone(&metered), usage.clone()))
+            // Last: it knows the caller, what it refuses has been counted, and decoding comes next.
+            .layer_fn(move |inner| weigh::Weighed::new(inner, Arc::clone(&weighed)))
             .into_inner()
     }
 }

@@ -35,7 +35,7 @@ fn explained(status: &Status) -> Refusal {
 fn the_layers_stand_in_their_order() {
     let ring = Ring::new("events", &stub::context());
     let name = service_name::<Route, _>(&ring.stack());
-    let order = ["Measured<", "Explained<", "Caught<", "Bounded<", "Authenticated<", "Metered<", "Route"];
+    let order = ["Measured<", "Explained<", "Caught<", "Bounded<", "Authenticated<", "Metered<", "Weighed<", "Route"];
     let places = order.map(|layer| name.find(layer).expect(layer));
     assert!(places.is_sorted(), "{name}");
 }

@@ -4,7 +4,8 @@
 
 use axum::Router;
 use prost::Message as _;
-use prost_types::{FileDescriptorProto, FileDescriptorSet, ServiceDescriptorProto};
+use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{DescriptorProto, FileDescriptorSet, ServiceDescriptorProto};
 use tonic_reflection::server::Builder;
 
 /// `router` with gRPC reflection, v1 and v1alpha, of every service of Annals, health and reflection itself.
@@ -28,16 +29,29 @@ pub struct Method {
     pub path: String,
     /// Whether either side sends more than one message.
     pub is_streaming: bool,
+    /// The fields of its request that hold any number of messages or texts.
+    pub lists: Vec<List>,
+}
+
+/// A field that holds any number of messages or texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Its number on the wire.
+    pub number: u32,
+    /// Its name.
+    pub name: String,
 }
 
 /// Every method of every service of Annals.
 pub fn methods() -> Vec<Method> {
+    let set = descriptors();
     let mut methods = Vec::new();
-    for (package, service) in services() {
+    for (package, service) in services(&set) {
         for method in &service.method {
             methods.push(Method {
                 path: format!("/{package}.{}/{}", service.name(), method.name()),
                 is_streaming: method.client_streaming() || method.server_streaming(),
+                lists: lists(&set, method.input_type()),
             });
         }
     }
@@ -46,17 +60,28 @@ pub fn methods() -> Vec<Method> {
 
 /// The full name of every service of Annals: `annals.things.v1.ThingsService`.
 pub fn service_names() -> Vec<String> {
-    services().iter().map(|(package, service)| format!("{package}.{}", service.name())).collect()
+    services(&descriptors()).iter().map(|(package, service)| format!("{package}.{}", service.name())).collect()
 }
 
-fn services() -> Vec<(String, ServiceDescriptorProto)> {
-    let set =
-        FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).expect("the descriptor set is the compiler's own output");
-    let of_file = |file: FileDescriptorProto| {
-        let package = file.package.unwrap_or_default();
-        file.service.into_iter().map(move |service| (package.clone(), service))
+fn descriptors() -> FileDescriptorSet {
+    FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).expect("the descriptor set is the compiler's own output")
+}
+
+fn services(set: &FileDescriptorSet) -> Vec<(&str, &ServiceDescriptorProto)> {
+    set.file.iter().flat_map(|file| file.service.iter().map(|service| (file.package(), service))).collect()
+}
+
+/// The lists of the message of that full name, with a dot in front.
+fn lists(set: &FileDescriptorSet, message: &str) -> Vec<List> {
+    let is_meant = |package: &str, found: &DescriptorProto| {
+        message.strip_prefix('.').and_then(|name| name.strip_prefix(package)?.strip_prefix('.')) == Some(found.name())
     };
-    set.file.into_iter().flat_map(of_file).collect()
+    let messages = set.file.iter().flat_map(|file| file.message_type.iter().map(|found| (file.package(), found)));
+    let found = messages.into_iter().find(|(package, found)| is_meant(package, found));
+    let (_, message) = found.unwrap_or_else(|| panic!("{message} is a message of its descriptor set"));
+    let is_list = |r#type| matches!(r#type, Type::Message | Type::String | Type::Bytes);
+    let lists = message.field.iter().filter(|field| field.label() == Label::Repeated && is_list(field.r#type()));
+    lists.map(|field| List { number: field.number() as u32, name: field.name().to_owned() }).collect()
 }
 
 #[cfg(test)]

@@ -66,3 +66,16 @@ fn the_streaming_methods_are_known() {
     assert!(streaming("/annals.things.v1.ThingsService/ImportThings"));
     assert!(!streaming("/annals.things.v1.ThingsService/GetThing"));
 }
+
+#[test]
+fn the_lists_of_a_request_are_known() {
+    let methods = methods();
+    let lists = |path: &str| {
+        let method = methods.iter().find(|method| method.path == path).expect(path);
+        method.lists.iter().map(|list| (list.number, list.name.as_str())).collect::<Vec<_>>()
+    };
+    assert_eq!(lists("/annals.events.v1.EventsService/Append"), [(1, "events")]);
+    assert_eq!(lists("/annals.things.v1.ThingsService/GetThing"), [(2, "preferred_variants")]);
+    // An embedding's numbers take no more room decoded than they do on the wire.
+    assert_eq!(lists("/annals.things.v1.ThingsService/PatchThing"), [(8, "clear")]);
+}

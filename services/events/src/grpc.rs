@@ -6,7 +6,6 @@ use domain::{Entity, EntityKind, EventType, Id, Invalid, Key, Timestamp, Variant
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use prost::Message as _;
 use proto::{
-    common::v1::Reason,
     convert::{NewEvent, as_of, canonical_key, entity_kind, mutation_to_wire, new_event, state_to_wire, timestamp},
     events::v1::{
         self as wire, AppendRequest, AppendResponse, CompactArchiveRequest, CompactArchiveResponse,
@@ -40,8 +39,6 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Events of one request.
 const MAX_EVENTS: usize = 1_000;
-/// Bytes of an append from anybody but a peer.
-const MAX_APPEND_BYTES: usize = 4 << 20;
 /// Types in one filter.
 const MAX_EVENT_TYPES: usize = 16;
 
@@ -54,11 +51,7 @@ pub(crate) struct Grpc {
 impl EventsService for Grpc {
     async fn append(&self, request: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
         let caller = Caller::of(request.extensions())?.clone();
-        let request = request.into_inner();
-        if !caller.is_peer() && request.encoded_len() > MAX_APPEND_BYTES {
-            return Err(Refusal::new(Reason::MessageTooLarge, "an append must be at most 4 MiB").into());
-        }
-        let AppendRequest { events, relay } = request;
+        let AppendRequest { events, relay } = request.into_inner();
         let events = new_events(events)?;
         let stored = match relay {
             None => self.log.append(&caller, events).await?,

@@ -2,7 +2,9 @@
 
 use domain::{Clock, TenantId, Visibility};
 use proto::{
-    common::v1::Key as WireKey, convert::as_of_to_wire, convert::mutation_event,
+    common::v1::{Key as WireKey, Reason},
+    convert::as_of_to_wire,
+    convert::mutation_event,
     events::v1::events_service_client::EventsServiceClient,
 };
 use serve::{Context, Peer, config::Setting};

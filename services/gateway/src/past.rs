@@ -21,14 +21,18 @@ use crate::problem::Problem;
 use crate::query::Page;
 use crate::reply;
 
-/// Which name is meant, and what must be seen to read its past up to `as_of` (without: up to now).
+/// Which name is meant, and what must be seen to read its past up to `as_of` (without: up to now). Whether a ULID has
+/// happened, events knows, also of one that is ahead of the clock.
 pub(crate) async fn resolve(
     gateway: &Gateway,
     call: &Call,
     name: &Name,
     as_of: Option<AsOf>,
 ) -> Result<ResolveNameResponse, Problem> {
-    let as_of = as_of.map(|as_of| timestamp_to_wire(as_of.time()));
+    let as_of = match as_of {
+        Some(AsOf::Time(time)) => Some(timestamp_to_wire(time)),
+        Some(AsOf::Ulid(_)) | None => None,
+    };
     let request = ResolveNameRequest { key: Some(name.key()), kind: name.kind(), as_of };
     let answer = gateway.things().resolve_name(call.request(request)).await;
     answer.map(tonic::Response::into_inner).map_err(|status| name.problem(status))

@@ -12,10 +12,11 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{assert_nothing_stored, assert_problem, key, put, reason, thing};
+use super::{assert_nothing_stored, assert_problem, assert_refused, key, put, reason, thing};
 
 crate::on_both_topologies! {
     what_is_too_large_is_refused_as_such,
+    a_small_request_never_takes_much_memory,
     garbage_is_refused_with_a_reason,
     an_unknown_method_is_refused_with_a_reason,
     headers_have_a_limit,
@@ -44,6 +45,29 @@ async fn what_is_too_large_is_refused_as_such(cluster: &mut Cluster) {
     let request = AppendRequest { events: vec![event(1_000); 5], relay: None };
     let refused = cluster.events().await.append(request).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (tonic::Code::ResourceExhausted, "MESSAGE_TOO_LARGE"));
+    assert_nothing_stored(cluster).await;
+}
+
+async fn a_small_request_never_takes_much_memory(cluster: &mut Cluster) {
+    let types = ["application/json", "application/x-ndjson"];
+    let bodies = [format!("[{}{{}}]", "{},".repeat(1_398_000)), "{}\n".repeat(1_398_000)];
+    for (content_type, body) in types.iter().zip(&bodies) {
+        let answer = cluster.http().call(Method::POST, "/_/events", &[("content-type", content_type)], body).await;
+        assert_problem(&answer, 400, "FIELD_INVALID");
+        assert!(answer.text().contains(r#""field":"events""#), "{}", answer.text());
+    }
+    let elements = |bytes: u32| frame(0, bytes, &[0x0a, 0x00].repeat(bytes as usize / 2));
+    for (method, list) in [
+        ("events.v1.EventsService/Append", "events"),
+        ("things.v1.ThingsService/ImportThings", "rows"),
+        ("things.v1.ThingsService/BatchGetThings", "keys"),
+    ] {
+        let answer = grpc(cluster, &format!("/annals.{method}"), elements(4 << 20)).await;
+        assert_refused(tonic::Status::from_header_map(&answer).map_or(Ok(()), Err), &[list]);
+        let answer = grpc(cluster, &format!("/annals.{method}"), elements(32 << 20)).await;
+        assert_eq!(reason(&tonic::Status::from_header_map(&answer).unwrap()), "MESSAGE_TOO_LARGE", "{list}");
+    }
+    assert!(cluster.peak_memory() < 512 << 20, "{} MiB", cluster.peak_memory() >> 20);
     assert_nothing_stored(cluster).await;
 }
 

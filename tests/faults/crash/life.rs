@@ -277,7 +277,9 @@ async fn register(client: &mut Client, style: Style) -> Result<(), tonic::Status
 
 /// Asks a process to end.
 fn terminate(process: u32) -> anyhow::Result<()> {
-    let status = std::process::Command::new("kill").args(["-TERM", &process.to_string()]).status()?;
-    ensure!(status.success(), "kill -TERM {process}: {status}");
+    // The shell's own `kill`: a machine need not have it as a program.
+    let kill = format!("kill -TERM {process}");
+    let status = std::process::Command::new("sh").args(["-c", &kill]).status()?;
+    ensure!(status.success(), "{kill}: {status}");
     Ok(())
 }

@@ -4,16 +4,15 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use harness::cluster::program;
 use harness::disk::{Disk, Running};
+use harness::program::command;
 use tempfile::TempDir;
 
 use super::check::PATIENCE;
-use crate::config;
 
 /// The least, so that every round meets the change to a new one.
 const SEGMENT_BYTES: &str = "65536";
@@ -78,7 +77,7 @@ impl Machine {
     }
 
     fn spawn_program(&self, name: &str, arguments: &[&str]) -> anyhow::Result<Running> {
-        let mut command = Command::new(program(name));
+        let mut command = command(name);
         command
             .args(arguments)
             .args(["--listen", "127.0.0.1:0", "--data-dir"])
@@ -87,9 +86,6 @@ impl Machine {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(self.log_file())?);
-        for variable in config::VARIABLES {
-            command.env_remove(variable);
-        }
         Ok(self.disk.start(&mut command)?)
     }
 

@@ -107,6 +107,35 @@ fn the_demo_is_loaded_once_and_what_was_changed_in_it_stays() {
     server.end();
 }
 
+/// The commands of a banner, which stand at the ends of its lines.
+fn printed_commands(server: &Server) -> Vec<&str> {
+    server.banner.lines().filter_map(|line| line.find("curl ").map(|at| &line[at..])).collect()
+}
+
+#[test]
+fn every_command_that_the_banner_prints_works_as_printed() {
+    let (_dir, server) = start();
+    let [look, write, history] = printed_commands(&server).try_into().expect("three commands");
+    assert!(server.run(look).contains(r#""url":"/lights.example/Grey_Skerry""#));
+    assert!(server.run(write).contains(r#""url":"/example.com/hello""#));
+    assert!(server.run(history).contains(r#""mutation_type":"created""#));
+}
+
+#[test]
+fn with_keys_the_banners_commands_work_for_who_has_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_other, maker) = start();
+    let made = maker.run("annals key new --tenant acme --principal ada --scope 'write:*'");
+    let (key, entry) = made.split_once('\n').expect("a key, and its entry");
+    std::fs::write(dir.path().join("keys.toml"), entry).unwrap();
+    let server = Server::start(dir.path(), &[]);
+    let [write, history] = printed_commands(&server).try_into().expect("two commands");
+    assert!(server.run(write).contains("UNAUTHENTICATED"), "without a key nobody writes");
+    let with_key = |command: &str| server.run(&format!("export ANNALS_KEY={key}\n{command}"));
+    assert!(with_key(write).contains(r#""url":"/example.com/hello""#));
+    assert!(with_key(history).contains(r#""mutation_type":"created""#));
+}
+
 #[test]
 fn two_servers_cannot_have_one_data_directory() {
     let (dir, server) = start();

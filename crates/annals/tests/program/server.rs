@@ -6,6 +6,8 @@ use std::{
     process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
+use crate::config::command;
+
 /// The built binary.
 const ANNALS: &str = env!("CARGO_BIN_EXE_annals");
 
@@ -22,7 +24,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts on `data_dir` and waits for the banner.
     pub(crate) fn start(data_dir: &Path, flags: &[&str]) -> Self {
-        let mut child = Command::new(ANNALS)
+        let mut child = command(ANNALS)
             .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data-dir"])
             .arg(data_dir)
             .args(flags)
@@ -42,7 +44,7 @@ impl Server {
     /// Runs a script as a person would, with `annals` on the path, in the project's root.
     pub(crate) fn shell(&self, script: &str) -> Output {
         let binaries = Path::new(ANNALS).parent().expect("a binary lies in a directory").display();
-        Command::new("sh")
+        command("sh")
             .args(["-e", "-c", &format!("PATH={binaries}:$PATH\n{script}")])
             .env("ANNALS_SERVER", &self.url)
             .current_dir(root())
@@ -60,8 +62,9 @@ impl Server {
 
     /// Asks it to end, as an operator would, and waits until it has.
     pub(crate) fn end(mut self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").arg(&pid).status().expect("kill runs").success());
+        // The shell's own `kill`: a machine need not have it as a program.
+        let kill = format!("kill {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().expect("sh runs").success());
         assert!(self.child.wait().expect("it can be waited for").success(), "it ends in order");
         let mut rest = String::new();
         self.stdout.read_line(&mut rest).expect("the output can be read");

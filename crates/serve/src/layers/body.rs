@@ -7,11 +7,16 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
+use tonic::Status;
+
+use crate::refusal::Refusal;
 
 /// Who looks. Dropped with the body, so its `Drop` is the body's end, reached or not.
 pub(crate) trait Watch: Send + Unpin + 'static {
-    /// Data of so many bytes passes.
-    fn data(&mut self, _bytes: usize) {}
+    /// Data passes, unless it is refused: then the body ends with that.
+    fn data(&mut self, _data: &[u8]) -> Result<(), Refusal> {
+        Ok(())
+    }
 
     /// The trailers pass.
     fn trailers(&mut self, _trailers: &mut HeaderMap) {}
@@ -38,7 +43,9 @@ impl<W: Watch> http_body::Body for Observed<W> {
         let mut frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if let Some(Ok(frame)) = &mut frame {
             if let Some(data) = frame.data_ref() {
-                self.watch.data(data.len());
+                if let Err(refusal) = self.watch.data(data) {
+                    return Poll::Ready(Some(Err(axum::Error::new(Status::from(refusal)))));
+                }
             } else if let Some(trailers) = frame.trailers_mut() {
                 self.watch.trailers(trailers);
             }

@@ -16,7 +16,7 @@ use tracing::{Instrument as _, Span};
 use super::{Answer, Inner, Observed, Watch};
 use crate::reflection;
 
-/// The methods that are known, by path, with what is counted for each.
+/// The methods that are known, by path, with what is counted and known of each.
 pub(crate) struct Methods {
     known: HashMap<String, Arc<Method>>,
     /// Everything else: a stranger's paths must not become metrics.
@@ -27,16 +27,18 @@ pub(crate) struct Method {
     service: &'static str,
     path: String,
     pub(crate) is_streaming: bool,
+    /// Fields of its request that are lists.
+    pub(crate) lists: Vec<reflection::List>,
     ok: Counter,
     seconds: Histogram,
 }
 
 impl Methods {
     pub(crate) fn new(service: &'static str) -> Self {
-        let known = reflection::methods().into_iter().map(|reflection::Method { path, is_streaming }| {
-            (path.clone(), Arc::new(Method::new(service, path, is_streaming)))
-        });
-        Self { known: known.collect(), unknown: Arc::new(Method::new(service, "unknown".to_owned(), false)) }
+        let of = |method| Arc::new(Method::new(service, method));
+        let known = reflection::methods().into_iter().map(|method| (method.path.clone(), of(method)));
+        let unknown = reflection::Method { path: "unknown".to_owned(), is_streaming: false, lists: Vec::new() };
+        Self { known: known.collect(), unknown: of(unknown) }
     }
 
     pub(crate) fn get(&self, path: &str) -> &Arc<Method> {
@@ -45,10 +47,11 @@ impl Methods {
 }
 
 impl Method {
-    fn new(service: &'static str, path: String, is_streaming: bool) -> Self {
+    fn new(service: &'static str, method: reflection::Method) -> Self {
+        let reflection::Method { path, is_streaming, lists } = method;
         let ok = counter!("annals_rpc_total", "service" => service, "method" => path.clone(), "code" => "Ok");
         let seconds = histogram!("annals_rpc_seconds", "service" => service, "method" => path.clone());
-        Self { service, path, is_streaming, ok, seconds }
+        Self { service, path, is_streaming, lists, ok, seconds }
     }
 
     fn count(&self, code: Code) {

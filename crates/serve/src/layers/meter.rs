@@ -11,6 +11,7 @@ use super::measure::Methods;
 use super::{Answer, Inner, Observed, Watch, refused};
 use crate::auth::Caller;
 use crate::quota::{Admitted, Usage};
+use crate::refusal::Refusal;
 
 #[derive(Clone)]
 pub(super) struct Metered<S> {
@@ -56,8 +57,9 @@ impl<S: Inner> Service<Request> for Metered<S> {
 struct Received(Arc<Admitted>);
 
 impl Watch for Received {
-    fn data(&mut self, bytes: usize) {
-        self.0.received(bytes);
+    fn data(&mut self, data: &[u8]) -> Result<(), Refusal> {
+        self.0.received(data.len());
+        Ok(())
     }
 }
 

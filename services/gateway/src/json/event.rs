@@ -153,6 +153,10 @@ pub fn event(json: &mut Writer, event: &wire::Event) {
     json.number("journal_offset", journal_offset);
 }
 
+/// The most records of a body: the most events of an append. Of more, none is made into an event, which takes hundreds
+/// of times the bytes of `{}`.
+const MAX_RECORDS: usize = 1_000;
+
 /// The events of a body that is a JSON array of records.
 pub(crate) fn read_events(body: &[u8]) -> Result<Vec<wire::Event>, Refusal> {
     let body = parse("events", body)?;
@@ -160,6 +164,9 @@ pub(crate) fn read_events(body: &[u8]) -> Result<Vec<wire::Event>, Refusal> {
     let Json::Array(records) = body else {
         return Err(Invalid::new("body", format!("must be an array of events, not {what}")).into());
     };
+    if records.len() > MAX_RECORDS {
+        return Err(too_many());
+    }
     let mut violations = Violations::default();
     let read = |(index, record)| read_event(index, record, &mut violations);
     let events = records.into_iter().enumerate().map(read).collect();
@@ -172,6 +179,9 @@ pub(crate) fn read_lines(body: &[u8]) -> Result<Vec<wire::Event>, Refusal> {
     let mut events = Vec::new();
     for line in body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
         let index = events.len();
+        if index == MAX_RECORDS {
+            return Err(too_many());
+        }
         let event = match parse(&format!("events[{index}]"), line) {
             Ok(record) => read_event(index, record, &mut violations),
             Err(invalid) => {
@@ -189,6 +199,10 @@ pub fn read_line(line: &[u8]) -> Result<wire::Event, Refusal> {
     let mut violations = Violations::default();
     let event = read_event(0, parse("events[0]", line)?, &mut violations);
     violations.or(event)
+}
+
+fn too_many() -> Refusal {
+    Refusal::invalid_field("events", "must be 1 to 1,000")
 }
 
 fn read_event(index: usize, record: Json, violations: &mut Violations) -> wire::Event {
@@ -293,6 +307,20 @@ mod tests {
         assert_eq!(refusal.message, "events[1]: must be an object, not a number");
         let refusal = read_events(br#"[{"event_type":"log"},{"status":1e999}]"#).unwrap_err();
         assert_eq!(refusal.violations[0].field, "events[1].status");
+    }
+
+    #[test]
+    fn a_body_of_more_records_than_an_append_takes_is_refused_whatever_they_are() {
+        let (taken, too_many) = (vec!["{}"; MAX_RECORDS], vec!["7"; MAX_RECORDS + 1]);
+        assert_eq!(read_events(format!("[{}]", taken.join(",")).as_bytes()).unwrap().len(), MAX_RECORDS);
+        assert_eq!(read_lines(taken.join("\n").as_bytes()).unwrap().len(), MAX_RECORDS);
+        for refused in [
+            read_events(format!("[{}]", too_many.join(",")).as_bytes()),
+            // It is not read to its end.
+            read_lines(format!("{}\n{{", taken.join("\n")).as_bytes()),
+        ] {
+            assert_eq!(refused.unwrap_err().message, "events: must be 1 to 1,000");
+        }
     }
 
     #[test]

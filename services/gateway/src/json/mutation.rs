@@ -2,6 +2,8 @@
 //!
 //! Owns the members of a history's items and of a difference.
 
+use std::collections::HashMap;
+
 use domain::Json;
 use proto::events::v1 as wire;
 
@@ -70,13 +72,15 @@ fn compare<'a>(path: &mut String, before: Option<&'a Json>, after: Option<&'a Js
         found.push(Change { path: path.clone(), before, after });
         return;
     };
-    let is_new = |name: &str| !old.iter().any(|(known, _)| &**known == name);
-    let added = new.iter().map(|(name, _)| name).filter(|name| is_new(name));
-    for name in old.iter().map(|(name, _)| name).chain(added) {
+    let mut added: HashMap<&str, &Json> = new.iter().map(|(name, value)| (&**name, value)).collect();
+    let mut members: Vec<_> = old.iter().map(|(name, value)| (name, Some(value), added.remove(&**name))).collect();
+    let added = new.iter().filter(|(name, _)| added.contains_key(&**name));
+    members.extend(added.map(|(name, value)| (name, None, Some(value))));
+    for (name, before, after) in members {
         let length = path.len();
         path.push('/');
         path.push_str(&name.replace('~', "~0").replace('/', "~1"));
-        compare(path, before.and_then(|old| old.get(name)), after.and_then(|new| new.get(name)), found);
+        compare(path, before, after, found);
         path.truncate(length);
     }
 }
@@ -104,6 +108,23 @@ mod tests {
                 r#"{"path":"/data/a~1b/new","after":null},{"path":"/data/d","before":[1]}]}"#
             )
         );
+    }
+
+    /// As many members as 1 MiB holds: to look each one up among all the others would take minutes.
+    #[test]
+    fn a_difference_of_many_members_is_in_their_order() {
+        let data = |range: std::ops::Range<u32>, value: u8| {
+            let members: Vec<_> = range.map(|number| format!("\"{number}\":{value}")).collect();
+            format!(r#"{{"data":{{{}}}}}"#, members.join(","))
+        };
+        let expected = (0..=100_000).map(|number| match number {
+            0 => r#"{"path":"/data/0","before":0}"#.to_owned(),
+            100_000 => r#"{"path":"/data/100000","after":1}"#.to_owned(),
+            number => format!(r#"{{"path":"/data/{number}","before":0,"after":1}}"#),
+        });
+        let expected: Vec<_> = expected.collect();
+        let changes = difference(&data(0..100_000, 0), &data(1..100_001, 1));
+        assert!(changes == format!(r#"{{"changes":[{}]}}"#, expected.join(",")), "{}", &changes[..200]);
     }
 
     #[test]

@@ -72,6 +72,7 @@ impl Relay {
             self.measure(request.events.first());
             let attempt = tokio::time::timeout(ATTEMPT, self.events.append(request.clone())).await;
             let refusal = match attempt {
+                // What it calls duplicates it has; it says so loudly where that is another name's mutation.
                 Ok(Ok(_)) => {
                     metrics::counter!("annals_relay_events_total").increment(request.events.len() as u64);
                     return Ok(());

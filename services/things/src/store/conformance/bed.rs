@@ -45,7 +45,13 @@ impl Bed {
 
     /// The same store after a restart.
     pub(crate) async fn reopened(self) -> Self {
-        let Self { things, store, clock, url, tasks, dir } = self;
+        let clock = self.clock.clone();
+        self.reopened_with(clock).await
+    }
+
+    /// The same store after a restart on a machine with another clock.
+    pub(crate) async fn reopened_with(self, clock: Clock) -> Self {
+        let Self { things, store, clock: _, url, tasks, dir } = self;
         tasks.drain(Duration::from_secs(5)).await.unwrap();
         drop((things, store));
         Self::open(url, clock, dir).await

@@ -6,6 +6,7 @@ mod authenticate;
 mod body;
 mod bound;
 mod catch;
+mod ending;
 mod explain;
 mod measure;
 mod meter;
@@ -79,7 +80,7 @@ impl Ring {
     fn stack<S: Inner>(&self) -> impl Layer<S, Service: Inner> + Clone + Send + Sync + 'static {
         let Self { methods, keyring, usage, draining } = self.clone();
         let bounded = (Arc::clone(&methods), draining);
-        let metered = Arc::clone(&methods);
+        let (authenticated, metered) = (Arc::clone(&methods), Arc::clone(&methods));
         ServiceBuilder::new()
             // Outermost, so that every call is counted and timed, also one that panics, is refused or goes away.
             .layer_fn(move |inner| measure::Measured::new(inner, Arc::clone(&methods)))
@@ -90,7 +91,7 @@ impl Ring {
             // Before any work is done for the call.
             .layer_fn(move |inner| bound::Bounded::new(inner, Arc::clone(&bounded.0), bounded.1.clone()))
             // Before the quota, which is the tenant's.
-            .layer_fn(move |inner| authenticate::Authenticated::new(inner, keyring.clone()))
+            .layer_fn(move |inner| authenticate::Authenticated::new(inner, Arc::clone(&authenticated), keyring.clone()))
             // Last, so that only calls which will be served are counted against it.
             .layer_fn(move |inner| meter::Metered::new(inner, Arc::clone(&metered), usage.clone()))
             .into_inner()

@@ -62,7 +62,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Services that run apart must know each other.
-    #[error("--peer-key must be given: services that run apart share one (`annals key new` makes it)")]
+    #[error(
+        "--peer-key (ANNALS_PEER_KEY) must be given, the same to each service that runs apart from the others: a key \
+         that `annals key new` prints"
+    )]
     NoPeerKey,
     /// The system gives no signals.
     #[error("signals cannot be received")]
@@ -121,8 +124,8 @@ impl Context {
         Self { clock, keyring, readiness, data_dir, draining, has_shared_peer_key: false }
     }
 
-    /// Refuses a process that calls others in its own name with a key that they cannot know: for the `main` of a
-    /// service whose peers run apart.
+    /// Refuses a process whose peer key the others cannot know: for the `main` of each service that runs apart. One
+    /// that calls is refused by those that it calls, one that is called knows none of its callers.
     pub fn require_peer_key(&self) -> Result<(), Error> {
         if self.has_shared_peer_key { Ok(()) } else { Err(Error::NoPeerKey) }
     }

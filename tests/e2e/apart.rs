@@ -1,8 +1,12 @@
 //! Three processes, started by hand as the README says.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
-use harness::cluster::{free_address, program};
+use harness::{
+    cluster::{Cluster, Topology, free_address, program},
+    http::Http,
+};
+use serde_json::json;
 
 use crate::docs::{shell_at, shell_blocks, succeeded};
 
@@ -36,4 +40,23 @@ fn a_service_apart_does_not_start_without_the_key_that_it_shares_with_the_others
         assert_eq!(output.status.code(), Some(1), "{name}: {said}");
         assert!(said.contains("--peer-key (ANNALS_PEER_KEY) must be given"), "{name}: {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn things_whose_mutations_cannot_be_relayed_is_not_ready_until_they_are() {
+    let mut cluster = Cluster::start(Topology::Separate).await;
+    cluster.kill("events");
+    cluster.http().put("/harbour/Old_crane", &json!({"type": "Crane"})).await.expect(201);
+    let things = Http::new(cluster.things);
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    let page = loop {
+        tick.tick().await;
+        let page = things.get("/_/readyz").await;
+        if page.status == 503 {
+            break page;
+        }
+    };
+    assert_eq!(page.text(), "relay: mutations cannot be relayed: PEER_UNAVAILABLE\n");
+    // Waits until every service is ready.
+    cluster.kill_and_restart("events").await;
 }

@@ -205,6 +205,7 @@ impl Server {
         let own = Tasks::new("process");
         own.spawn("keys", |cancel| context.keyring.clone().watch(cancel));
         own.spawn("metrics", telemetry::upkeep);
+        own.spawn("readiness", |cancel| context.readiness.clone().upkeep(cancel));
         let served = accept::serve(listener, router, limits, context.draining.clone());
         tracing::info!(%address, "listening");
 

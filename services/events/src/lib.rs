@@ -50,6 +50,7 @@ pub async fn open(config: Config, context: &Context) -> anyhow::Result<Service> 
         .await
         .context("opening the journal was interrupted")?
         .context("the journal cannot be opened")?;
+    let log = EventLog { readiness: context.readiness.clone(), ..log };
     let tasks = Tasks::new("events");
     let mut end = log.journal.end();
     tasks.spawn("journal", |cancel| async move {

@@ -13,7 +13,7 @@ use proto::{
     convert::{entity_kind_to_wire, event_from_wire, timestamp_to_wire},
     events::v1 as wire,
 };
-use serve::refusal::Refusal;
+use serve::{health::Readiness, refusal::Refusal};
 use ulid::Ulid;
 
 use crate::{
@@ -26,6 +26,8 @@ pub(crate) struct EventLog {
     pub(crate) journal: Journal,
     pub(crate) keys: Keys,
     pub(crate) clock: Clock,
+    /// Where it is told whether the journal can be written.
+    pub(crate) readiness: Readiness,
 }
 
 impl EventLog {
@@ -33,7 +35,7 @@ impl EventLog {
     pub(crate) fn open(dir: &Path, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
         let journal = Journal::open(dir, settings, clock.clone())?;
         let keys = journal.index().read().unwrap_or_else(PoisonError::into_inner).keys();
-        Ok(Self { journal, keys, clock })
+        Ok(Self { journal, keys, clock, readiness: Readiness::default() })
     }
 
     /// Runs `work`, which reads files, where blocking hurts nobody.

@@ -7,7 +7,7 @@ use ulid::Ulid;
 
 use crate::{
     EventLog,
-    append::{Stored, refusal},
+    append::Stored,
     index::TenantNo,
     journal::{Batch, RelayBatch},
 };
@@ -45,7 +45,7 @@ impl EventLog {
             delivered.push(Delivered { ulid, tenant: number, entity });
             self.put(&mut batch, (number, tenant), ulid, event);
         }
-        let appended = self.journal.append(batch).await.map_err(|error| refusal(&error))?;
+        let appended = self.store(batch).await?;
         for place in &appended.duplicates {
             let mutation = &delivered[*place as usize];
             if !self.is_here(mutation) {

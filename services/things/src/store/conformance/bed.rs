@@ -7,6 +7,7 @@ use futures::FutureExt as _;
 use prost::Message as _;
 use proto::common::v1::Reason;
 use proto::convert::{NewRelationship, ThingPatch, new_event};
+use serve::health::Readiness;
 use serve::{Caller, Refusal, Tasks};
 use tempfile::TempDir;
 use tokio::time::{Duration, timeout};
@@ -38,7 +39,7 @@ pub(crate) type Refused<T> = Result<T, Reason>;
 impl Bed {
     async fn open(url: String, clock: Clock, dir: TempDir) -> Self {
         let tasks = Tasks::new("things");
-        let store = open(&url, clock.clone(), &tasks).await.unwrap();
+        let store = open(&url, clock.clone(), Readiness::default(), &tasks).await.unwrap();
         let things = Things { store: store.clone(), clock: clock.clone() };
         Self { things, store, clock, url, tasks, dir }
     }

@@ -26,6 +26,8 @@ use tonic::service::Routes;
 use tower::{Layer, Service, ServiceBuilder};
 
 pub(crate) use body::{Observed, Watch};
+pub(crate) use bound::drained;
+pub(crate) use ending::until;
 
 use crate::auth::Keyring;
 use crate::quota::Usage;

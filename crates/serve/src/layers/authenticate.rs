@@ -7,9 +7,8 @@ use axum::extract::Request;
 use axum::response::Response;
 use tower::Service;
 
-use super::ending::until;
 use super::measure::Methods;
-use super::{Answer, Inner, refused};
+use super::{Answer, Inner, refused, until};
 use crate::auth::Keyring;
 use crate::refusal::Refusal;
 

@@ -8,9 +8,8 @@ use axum::response::Response;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::ending::until;
 use super::measure::Methods;
-use super::{Answer, Inner, refused};
+use super::{Answer, Inner, refused, until};
 use crate::deadline::{self, Deadline};
 use crate::refusal::Refusal;
 use proto::common::v1::Reason;
@@ -74,6 +73,12 @@ async fn end(deadline: Option<Deadline>, draining: CancellationToken) -> Refusal
     };
     tokio::select! {
         () = expired => Refusal::deadline_exceeded(),
-        () = draining.cancelled() => Refusal::new(Reason::Cancelled, "the server is draining"),
+        refusal = drained(draining) => refusal,
     }
+}
+
+/// Why a stream ends once the server is asked to.
+pub(crate) async fn drained(draining: CancellationToken) -> Refusal {
+    draining.cancelled().await;
+    Refusal::new(Reason::Cancelled, "the server is draining")
 }

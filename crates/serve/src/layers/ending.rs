@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 
 /// `answer`, whose messages stop with a refusal as soon as `end` gives one; before it has come, the refusal is the
 /// answer. A verb that takes a stream of messages answers only when that is over, so both are needed.
-pub(super) async fn until(
+pub(crate) async fn until(
     mut end: BoxFuture<'static, Refusal>,
     answer: impl Future<Output = Result<Response, Infallible>>,
 ) -> Result<Response, Infallible> {

@@ -21,7 +21,7 @@ use crate::auth::{Credentials, Keyring, OpenError, PeerKey};
 use crate::health::{self, Readiness};
 use crate::tasks::{Failure, Overdue, Tasks};
 use crate::telemetry::FilterError;
-use crate::{Peer, reflection, telemetry};
+use crate::{Peer, open_files, reflection, telemetry};
 
 /// How long the background tasks of all services together may take to end.
 const TASKS_DRAIN: Duration = Duration::from_secs(4);
@@ -99,9 +99,10 @@ pub struct Context {
 }
 
 impl Context {
-    /// Starts the log and the metrics, and reads the keys.
+    /// Starts the log and the metrics, takes as many open files as it may, and reads the keys.
     pub fn open(config: &Config) -> Result<Self, Error> {
         telemetry::init(&config.log)?;
+        open_files::allow_all();
         let path = config.keys.clone().unwrap_or_else(|| config.data_dir.join("keys.toml"));
         let peer = config.peer_key.clone().unwrap_or_else(PeerKey::mint);
         let keyring = match &config.keys {

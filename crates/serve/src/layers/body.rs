@@ -10,6 +10,12 @@ use http_body::{Frame, SizeHint};
 
 /// Who looks. Dropped with the body, so its `Drop` is the body's end, reached or not.
 pub(crate) trait Watch: Send + Unpin + 'static {
+    /// The next frame is asked for: there is room for it on the way to the client.
+    fn asked(&mut self) {}
+
+    /// A frame passes.
+    fn given(&mut self) {}
+
     /// Data of so many bytes passes.
     fn data(&mut self, _bytes: usize) {}
 
@@ -35,8 +41,10 @@ impl<W: Watch> http_body::Body for Observed<W> {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.watch.asked();
         let mut frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if let Some(Ok(frame)) = &mut frame {
+            self.watch.given();
             if let Some(data) = frame.data_ref() {
                 self.watch.data(data.len());
             } else if let Some(trailers) = frame.trailers_mut() {

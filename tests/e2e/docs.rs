@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -32,22 +33,33 @@ pub(crate) fn shell_blocks(document: &str, heading: &str) -> Vec<String> {
 
 /// Runs a script in the project's root, with the built programs first on the path.
 pub(crate) fn shell(cluster: &Cluster, script: &str) -> Output {
+    shell_at(cluster.gateway, script)
+}
+
+/// Runs a script whose gateway is at this address.
+pub(crate) fn shell_at(gateway: SocketAddr, script: &str) -> Output {
     let annals = path("annals");
     let programs = annals.parent().expect("a program lies in a directory").display();
     let script = script
-        .replace("127.0.0.1:8080", &cluster.gateway.to_string())
+        .replace("127.0.0.1:8080", &gateway.to_string())
         .replace("cargo run -q --release -- ", "annals ")
-        .replace("cargo run -q -- ", "annals ");
+        .replace("cargo run -q -- ", "annals ")
+        .replace("cargo run -q --bin ", "")
+        .replace(" -- --", " --");
     let mut command = without_settings(Command::new("bash"));
     command.args(["-euo", "pipefail", "-c", &format!("PATH=\"{programs}:$PATH\"\n{script}")]);
-    command.env("ANNALS_SERVER", format!("http://{}", cluster.gateway)).current_dir(root());
+    command.env("ANNALS_SERVER", format!("http://{gateway}")).current_dir(root());
     command.output().expect("bash starts")
 }
 
 /// What a script that must succeed has printed.
 #[track_caller]
 pub(crate) fn run(cluster: &Cluster, script: &str) -> String {
-    let output = shell(cluster, script);
+    succeeded(script, &shell(cluster, script))
+}
+
+#[track_caller]
+pub(crate) fn succeeded(script: &str, output: &Output) -> String {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{script}\n{out}\n{err}");
     out.into_owned()

@@ -43,6 +43,7 @@ async fn survives(glob: &str, operation: Operation, failure: Failure, broken: Br
     life.check(&server, true, &mut summary).await?;
 
     life.work(Load::Mixed, &server, 50).await?;
+    Client::connect(server.address).await?.http.get("/_/readyz").await.expect(200);
     switch.on()?;
     life.work(Load::Mixed, &server, 50).await?;
     switch.off()?;
@@ -88,11 +89,13 @@ async fn refuses(server: &Server, broken: Broken) -> anyhow::Result<()> {
         let json = [("content-type", "application/json")];
         let answer = client.http.call(Method::POST, "/_/events", &json, r#"[{"event_type":"x"}]"#).await;
         refused_over_http(answer, "JOURNAL_UNAVAILABLE");
+        assert!(client.http.get("/_/readyz").await.expect(503).text().contains("journal: "));
     }
     if broken != Broken::Journal {
         refused(&client.things.put_thing(put).await.expect_err("the store is broken"), Reason::StoreUnavailable);
         let body = serde_json::json!({"type": "Gauge"});
         refused_over_http(client.http.put("/crash/a", &body).await, "STORE_UNAVAILABLE");
+        assert!(client.http.get("/_/readyz").await.expect(503).text().contains("store: "));
     }
     Ok(())
 }

@@ -68,12 +68,25 @@ impl Clock {
         };
         *last = Some(next);
         // The floor is one name's; it must not drag the ULIDs of other names along.
-        floor.map_or(next, |floor| next.max(successor(floor)))
+        match floor {
+            Some(floor) if floor >= next => beyond(floor),
+            _ => next,
+        }
     }
 }
 
 fn successor(ulid: Ulid) -> Ulid {
-    Ulid(ulid.0.checked_add(1).expect("the last ULID is drawn in the year 10889"))
+    step(ulid, 1)
+}
+
+/// A ULID soon after `floor` that no other name has: the next one may be another's, because those of one millisecond
+/// follow each other. 64 random bits, so that thousands of such steps stay in the floor's millisecond.
+fn beyond(floor: Ulid) -> Ulid {
+    step(floor, 1 + (random_80_bits() >> 16))
+}
+
+fn step(ulid: Ulid, by: u128) -> Ulid {
+    Ulid(ulid.0.checked_add(by).expect("the last ULID is drawn in the year 10889"))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one home of the clock")]
@@ -114,8 +127,17 @@ mod tests {
     fn a_ulid_is_above_its_floor_and_the_floor_stays_with_its_name() {
         let clock = clock();
         let ahead = Ulid::from_parts(clock.now().plus_millis(3_600_000).millis() as u64, 7);
-        assert_eq!(clock.ulid_after(Some(ahead)), Ulid(ahead.0 + 1));
+        let after = clock.ulid_after(Some(ahead));
+        assert!(after > ahead && after.timestamp_ms() == ahead.timestamp_ms(), "{after} after {ahead}");
         assert_eq!(Timestamp::of_ulid(clock.ulid()), clock.now());
+    }
+
+    #[test]
+    fn a_ulid_above_a_floor_is_not_one_that_the_clock_drew_for_another_name() {
+        let clock = clock();
+        let drawn: Vec<_> = (0..1_000).map(|_| clock.ulid()).collect();
+        let restarted = Clock::manual(clock.now().plus_millis(-1_000));
+        assert!(!drawn.contains(&restarted.ulid_after(Some(drawn[0]))));
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub struct Limits {
     /// From the connection to its first request; for HTTP/1.1 also from one answer to the whole headers of the next
     /// request.
     pub handshake: Duration,
-    /// A connection without a request in flight is closed after this.
+    /// A connection without a request in flight is closed after this, and so is one whose client takes nothing of the
+    /// answers that are under way.
     pub idle: Duration,
     /// A connection is told to go away, its calls completing, after this ± 10 %: callers then spread anew over the
     /// servers that there are. `None` for listeners of the public.

@@ -50,7 +50,8 @@ impl Site {
         let router = Router::new()
             .route("/", get(home))
             .route("/hold", get(hold).post(std::future::pending::<&'static str>))
-            .route("/panic", get(panic));
+            .route("/panic", get(panic))
+            .route("/endless", get(async || Body::from_stream(futures::stream::repeat(CHUNK))));
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(listener, router, limits, stop.clone()));
@@ -82,6 +83,8 @@ impl Site {
         sender
     }
 }
+
+const CHUNK: Result<bytes::Bytes, std::convert::Infallible> = Ok(bytes::Bytes::from_static(&[0; 16 * 1024]));
 
 fn page(path: &str) -> Request<Body> {
     Request::get(format!("http://site{path}")).body(Body::empty()).expect("a request")
@@ -249,6 +252,27 @@ async fn an_idle_connection_is_closed_but_not_one_that_waits_for_its_answer() {
     }
     site.release.notify_one();
     assert_eq!(text(held.await.expect("an answer")).await, "released");
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_a_large_answer_loses_its_connection_and_one_that_reads_on_does_not() {
+    let (idle, handshake) = (Duration::from_millis(200), Duration::from_millis(20));
+    let mut site = Site::new(Limits { connections: 2, idle, handshake, ..Limits::public() }).await;
+    let mut read_on = site.http1().await.send_request(page("/endless")).await.expect("an answer").into_body();
+    let mut reader = JoinSet::new();
+    reader.spawn(async move { while let Some(Ok(_)) = read_on.frame().await {} });
+    for version in [http::Version::HTTP_11, http::Version::HTTP_2] {
+        let stalled = match version {
+            http::Version::HTTP_2 => site.http2().await.send_request(page("/endless")).await,
+            _ => site.http1().await.send_request(page("/endless")).await,
+        };
+        let stalled = stalled.expect("an answer");
+        // There is a slot for the next one only when the stalled one has lost its own.
+        let served = site.http1().await.send_request(page("/")).await.expect("an answer");
+        assert_eq!(text(served).await, "home", "{version:?}");
+        drop(stalled);
+    }
+    assert!(reader.try_join_next().is_none(), "it still reads");
 }
 
 #[tokio::test]

@@ -15,13 +15,15 @@ use http::Extensions;
 
 pub use credentials::{CALLER_HEADER, Credentials, PeerKey, TENANT_HEADER};
 pub use file::{GeneratedKey, Quotas};
+#[cfg(test)]
+pub(crate) use keyring::Looked;
 pub use keyring::{Keyring, OpenError};
 pub use scope::{Pattern, Right, Scope};
 
 use crate::refusal::Refusal;
 
 /// Who calls: put into the request's extensions by the inner ring, found there by every verb.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// Whose data the call is about.
     pub tenant: TenantId,
@@ -30,7 +32,7 @@ pub struct Caller {
     kind: Kind,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     /// The only user of a server on loopback without keys.
     Local,

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -12,7 +13,9 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use http::StatusCode;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_stream::wrappers::WatchStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -21,14 +24,56 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use crate::refusal::Refusal;
 use crate::{reflection, telemetry};
 
+/// How long a failed try keeps this process from serving, if nobody tries again: it shows only in tries whether the
+/// failure has passed, and whoever looks at readiness keeps callers away.
+const RETRIED_AFTER: Duration = Duration::from_secs(5);
+
 /// What keeps this process from serving, shared by all its services. Ready when nothing does.
 #[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<watch::Sender<BTreeMap<&'static str, String>>>);
+pub struct Readiness(Arc<watch::Sender<BTreeMap<&'static str, Blocked>>>);
+
+/// Why a condition is not met, and until when that is believed; for ever without a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Blocked {
+    why: String,
+    until: Option<Instant>,
+}
 
 impl Readiness {
     /// Says that `condition` keeps this process from serving, and why, until it is cleared.
     pub fn block(&self, condition: &'static str, why: impl Into<String>) {
-        self.0.send_modify(|blocked| drop(blocked.insert(condition, why.into())));
+        self.insert(condition, Blocked { why: why.into(), until: None });
+    }
+
+    /// Says that a try of `condition` failed, and why: it keeps this process from serving until one succeeds, or for
+    /// 5 s without any.
+    pub fn failed(&self, condition: &'static str, why: impl Into<String>) {
+        self.insert(condition, Blocked { why: why.into(), until: Some(Instant::now() + RETRIED_AFTER) });
+    }
+
+    fn insert(&self, condition: &'static str, why: Blocked) {
+        self.0.send_modify(|blocked| drop(blocked.insert(condition, why)));
+    }
+
+    /// Forgets failed tries in time, until `cancel`.
+    pub(crate) async fn upkeep(self, cancel: CancellationToken) {
+        let mut state = self.0.subscribe();
+        loop {
+            let next = state.borrow_and_update().values().filter_map(|blocked| blocked.until).min();
+            let expiry = async {
+                match next {
+                    Some(next) => tokio::time::sleep_until(next).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = expiry => self.0.send_modify(|blocked| {
+                    blocked.retain(|_, blocked| blocked.until.is_none_or(|until| until > Instant::now()));
+                }),
+                changed = state.changed() => changed.expect("the readiness has the sender"),
+            }
+        }
     }
 
     /// Says that `condition` no longer keeps this process from serving.
@@ -43,7 +88,7 @@ impl Readiness {
 
     /// What does, and why.
     pub fn blocked(&self) -> BTreeMap<&'static str, String> {
-        self.0.borrow().clone()
+        self.0.borrow().iter().map(|(condition, blocked)| (*condition, blocked.why.clone())).collect()
     }
 
     /// Waits until nothing does.

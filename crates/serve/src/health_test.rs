@@ -31,6 +31,24 @@ async fn a_blocked_process_is_not_serving_until_all_is_clear() {
     readiness.ready().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_failed_try_blocks_until_one_succeeds_or_nobody_has_tried_for_five_seconds() {
+    let readiness = Readiness::default();
+    let tasks = crate::Tasks::new("process");
+    tasks.spawn("readiness", |cancel| readiness.clone().upkeep(cancel));
+    readiness.failed("store", "the disk is full");
+    readiness.clear("store");
+    assert!(readiness.is_ready());
+
+    let began = Instant::now();
+    readiness.failed("store", "the disk is full");
+    tokio::time::advance(Duration::from_secs(3)).await;
+    readiness.failed("store", "the disk is full");
+    readiness.ready().await;
+    assert_eq!(began.elapsed().as_secs(), 8);
+    tasks.drain(Duration::from_secs(1)).await.expect("it ends");
+}
+
 #[tokio::test]
 async fn a_service_that_nobody_knows_is_not_found() {
     let status = client(&Readiness::default()).check(of("nobody.v1.NoService")).await.expect_err("unknown");

@@ -6,6 +6,7 @@ mod authenticate;
 mod body;
 mod bound;
 mod catch;
+mod ending;
 mod explain;
 mod measure;
 mod meter;
@@ -26,6 +27,8 @@ use tonic::service::Routes;
 use tower::{Layer, Service, ServiceBuilder};
 
 pub(crate) use body::{Observed, Watch};
+pub(crate) use bound::drained;
+pub(crate) use ending::until;
 
 use crate::auth::Keyring;
 use crate::quota::Usage;
@@ -81,6 +84,7 @@ impl Ring {
         let Self { methods, keyring, usage, draining } = self.clone();
         let bounded = (Arc::clone(&methods), draining);
         let (metered, weighed) = (Arc::clone(&methods), Arc::clone(&methods));
+        let authenticated = Arc::clone(&methods);
         ServiceBuilder::new()
             // Outermost, so that every call is counted and timed, also one that panics, is refused or goes away.
             .layer_fn(move |inner| measure::Measured::new(inner, Arc::clone(&methods)))
@@ -91,7 +95,7 @@ impl Ring {
             // Before any work is done for the call.
             .layer_fn(move |inner| bound::Bounded::new(inner, Arc::clone(&bounded.0), bounded.1.clone()))
             // Before the quota, which is the tenant's.
-            .layer_fn(move |inner| authenticate::Authenticated::new(inner, keyring.clone()))
+            .layer_fn(move |inner| authenticate::Authenticated::new(inner, Arc::clone(&authenticated), keyring.clone()))
             // After all that refuses by headers, so that only calls which will be served are counted against it.
             .layer_fn(move |inner| meter::Metered::new(inner, Arc::clone(&metered), usage.clone()))
             // Last: it knows the caller, what it refuses has been counted, and decoding comes next.

@@ -6,6 +6,7 @@ use axum::routing::Route;
 use futures::FutureExt as _;
 use http::HeaderValue;
 use proto::events::v1::events_service_client::EventsServiceClient;
+use proto::things::v1::things_service_client::ThingsServiceClient;
 use tonic::{Code, Request, Status};
 
 use super::*;
@@ -83,6 +84,31 @@ async fn without_a_good_key_no_verb_is_reached() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_when_its_key_is_taken_out_or_given_other_scopes_and_no_other_stream_does() {
+    let tenant = "acme".parse().expect("a tenant");
+    let [taken, changed, kept] =
+        ["a", "b", "c"].map(|name| Keyring::generate(&tenant, name, &[crate::auth::Scope::ReadEvents]));
+    let entries = [&taken.entry, &changed.entry, &kept.entry].map(String::as_str).concat();
+    let (context, _) = stub::context_with_keys(&entries);
+    let mut client = Stub::default().client(&context);
+    let mut open = async |text: &str| {
+        let mut stream = client.subscribe(keyed(subscribe("quiet"), text)).await.expect("open").into_inner();
+        stream.message().await.expect("the first").expect("message");
+        stream
+    };
+    let (mut of_taken, mut of_changed) = (open(&taken.text).await, open(&changed.text).await);
+    let mut of_kept = open(&kept.text).await;
+
+    let other = changed.entry.replace("events:read", "events:write");
+    let looked = context.keyring.look(Ok([other.as_str(), kept.entry.as_str()].concat()));
+    assert_eq!(looked, Ok(crate::auth::Looked::Changed));
+    for stream in [&mut of_taken, &mut of_changed] {
+        assert_eq!(explained(&stream.message().await.expect_err("the end")), Refusal::unauthenticated());
+    }
+    assert!(of_kept.message().now_or_never().is_none(), "still open");
+}
+
+#[tokio::test]
 async fn a_signed_peer_is_a_peer_unless_the_call_has_a_key_of_its_own() {
     let key = Keyring::generate(&"acme".parse().expect("a tenant"), "importer", &[crate::auth::Scope::ReadEvents]);
     let (context, _) = stub::context_with_keys(&key.entry);
@@ -153,6 +179,28 @@ async fn a_drain_ends_the_streams_that_would_go_on_for_ever() {
     stream.message().await.expect("the first").expect("message");
     context.draining.cancel();
     let end = explained(&stream.message().await.expect_err("the end"));
+    assert_eq!((end.reason_name(), &*end.message), ("CANCELLED", "the server is draining"));
+}
+
+#[tokio::test]
+async fn a_call_that_sends_a_stream_ends_at_the_drain_and_with_its_key() {
+    let key = Keyring::generate(&"acme".parse().expect("a tenant"), "importer", &["write:*".parse().expect("a scope")]);
+    let (context, _) = stub::context_with_keys(&key.entry);
+    let import = || {
+        let mut client = ThingsServiceClient::new(stub::imports(&context).peer());
+        let request = keyed(Request::new(futures::stream::pending()), &key.text);
+        Box::pin(async move { client.import_things(request).await })
+    };
+    let mut revoked = import();
+    assert!(futures::poll!(&mut revoked).is_pending());
+    context.keyring.look(Ok(String::new())).expect("no keys");
+    assert_eq!(explained(&revoked.await.expect_err("the end")), Refusal::unauthenticated());
+
+    context.keyring.look(Ok(key.entry.clone())).expect("the key");
+    let mut drained = import();
+    assert!(futures::poll!(&mut drained).is_pending());
+    context.draining.cancel();
+    let end = explained(&drained.await.expect_err("the end"));
     assert_eq!((end.reason_name(), &*end.message), ("CANCELLED", "the server is draining"));
 }
 

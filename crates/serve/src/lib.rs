@@ -10,6 +10,7 @@ pub mod config;
 pub mod deadline;
 pub mod health;
 pub mod layers;
+mod open_files;
 pub mod page;
 pub mod peer;
 pub mod quota;

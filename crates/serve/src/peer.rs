@@ -2,24 +2,29 @@
 //!
 //! Owns connections to other services. Never retries a call: that is the caller's decision.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::TryFutureExt as _;
 use futures::future::BoxFuture;
 use http::{Request, Response, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::util::BoxCloneSyncService;
-use tower::{Service, ServiceExt as _};
+use tower::{Service, ServiceExt as _, service_fn};
 
 use crate::auth::Credentials;
+use crate::layers::{self, until};
+use crate::reflection;
 use crate::refusal::Refusal;
 use proto::common::v1::Reason;
 
@@ -65,6 +70,25 @@ impl Peer {
                 credentials.sign(request.headers_mut());
             }
             request
+        })))
+    }
+
+    /// The same peer for calls that this process only passes on: their streams end with CANCELLED when it drains, as
+    /// the ring ends those that it serves itself.
+    #[must_use]
+    pub fn draining(self, draining: CancellationToken) -> Self {
+        let streaming = reflection::methods().into_iter().filter(|method| method.is_streaming);
+        let streaming: Arc<HashSet<String>> = Arc::new(streaming.map(|method| method.path).collect());
+        Self(BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
+            let is_streaming = streaming.contains(request.uri().path());
+            let (answer, draining) = (self.0.clone().oneshot(request), draining.clone());
+            async move {
+                if !is_streaming {
+                    return answer.await;
+                }
+                let answer = answer.map_ok(|answer| answer.map(axum::body::Body::new));
+                Ok(until(Box::pin(layers::drained(draining)), answer).await?.map(Body::new))
+            }
         })))
     }
 }

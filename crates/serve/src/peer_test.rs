@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
+use proto::events::v1::events_service_client::EventsServiceClient;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,7 @@ use tonic::{Code, Status};
 
 use super::*;
 use crate::accept::{self, Limits, Undrained};
+use crate::stub::{self, Stub, query, subscribe};
 
 /// A server that remembers where its callers called from.
 struct Far {
@@ -121,4 +123,21 @@ async fn a_peer_that_comes_back_is_found_again() {
     }
     assert!(answered >= CONNECTIONS, "{answered}");
     again.end().await;
+}
+
+#[tokio::test]
+async fn streams_that_are_passed_on_end_at_the_drain_and_other_calls_complete() {
+    let (draining, stub) = (CancellationToken::new(), Stub::default());
+    // Its own process goes on.
+    let peer = stub.service(&stub::context()).peer().draining(draining.clone());
+    let mut client = EventsServiceClient::new(peer);
+    let mut stream = client.subscribe(subscribe("quiet")).await.expect("open").into_inner();
+    stream.message().await.expect("the first").expect("message");
+    let mut held = Box::pin(client.query(query("hold")));
+    assert!(futures::poll!(&mut held).is_pending());
+    draining.cancel();
+    let end = Refusal::from_status(&stream.message().await.expect_err("the end"));
+    assert_eq!((end.reason_name(), &*end.message), ("CANCELLED", "the server is draining"));
+    stub.release.notify_one();
+    assert_eq!(held.await.expect("not cut off").into_inner().next_page_token, "released");
 }

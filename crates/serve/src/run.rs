@@ -21,7 +21,7 @@ use crate::auth::{Credentials, Keyring, OpenError, PeerKey};
 use crate::health::{self, Readiness};
 use crate::tasks::{Failure, Overdue, Tasks};
 use crate::telemetry::FilterError;
-use crate::{Peer, reflection, telemetry};
+use crate::{Peer, open_files, reflection, telemetry};
 
 /// How long the background tasks of all services together may take to end.
 const TASKS_DRAIN: Duration = Duration::from_secs(4);
@@ -62,7 +62,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Services that run apart must know each other.
-    #[error("--peer-key must be given: services that run apart share one (`annals key new` makes it)")]
+    #[error(
+        "--peer-key (ANNALS_PEER_KEY) must be given, the same to each service that runs apart from the others: a key \
+         that `annals key new` prints"
+    )]
     NoPeerKey,
     /// The system gives no signals.
     #[error("signals cannot be received")]
@@ -96,9 +99,10 @@ pub struct Context {
 }
 
 impl Context {
-    /// Starts the log and the metrics, and reads the keys.
+    /// Starts the log and the metrics, takes as many open files as it may, and reads the keys.
     pub fn open(config: &Config) -> Result<Self, Error> {
         telemetry::init(&config.log)?;
+        open_files::allow_all();
         let path = config.keys.clone().unwrap_or_else(|| config.data_dir.join("keys.toml"));
         let peer = config.peer_key.clone().unwrap_or_else(PeerKey::mint);
         let keyring = match &config.keys {
@@ -121,8 +125,8 @@ impl Context {
         Self { clock, keyring, readiness, data_dir, draining, has_shared_peer_key: false }
     }
 
-    /// Refuses a process that calls others in its own name with a key that they cannot know: for the `main` of a
-    /// service whose peers run apart.
+    /// Refuses a process whose peer key the others cannot know: for the `main` of each service that runs apart. One
+    /// that calls is refused by those that it calls, one that is called knows none of its callers.
     pub fn require_peer_key(&self) -> Result<(), Error> {
         if self.has_shared_peer_key { Ok(()) } else { Err(Error::NoPeerKey) }
     }
@@ -202,6 +206,7 @@ impl Server {
         let own = Tasks::new("process");
         own.spawn("keys", |cancel| context.keyring.clone().watch(cancel));
         own.spawn("metrics", telemetry::upkeep);
+        own.spawn("readiness", |cancel| context.readiness.clone().upkeep(cancel));
         let served = accept::serve(listener, router, limits, context.draining.clone());
         tracing::info!(%address, "listening");
 

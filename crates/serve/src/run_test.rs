@@ -115,7 +115,12 @@ async fn a_process_opens_with_the_keys_that_its_settings_name() {
     };
     let open = Context::open(&config("127.0.0.1:0", None)).expect("loopback");
     assert!(open.keyring.is_open());
-    assert!(open.require_peer_key().expect_err("minted").to_string().starts_with("--peer-key must be given"));
+    assert!(
+        open.require_peer_key()
+            .expect_err("minted")
+            .to_string()
+            .starts_with("--peer-key (ANNALS_PEER_KEY) must be given")
+    );
     let shared = Config { peer_key: Some(PeerKey::mint()), ..config("127.0.0.1:0", None) };
     Context::open(&shared).expect("loopback").require_peer_key().expect("given");
     Context::open(&config("0.0.0.0:0", None)).err().expect("exposed");

@@ -44,6 +44,14 @@ impl Stub {
     }
 }
 
+/// A service that takes imports which never end.
+pub(crate) fn imports(context: &Context) -> Service {
+    let import = axum::routing::post(std::future::pending::<()>);
+    let methods = axum::Router::new().route("/annals.things.v1.ThingsService/ImportThings", import);
+    let routes = Ring::new("things", context).around(Routes::from(methods));
+    Service { name: "things", routes, http: None, tasks: Tasks::new("things") }
+}
+
 /// A context without keys.
 pub(crate) fn context() -> Context {
     Context::local(Clock::manual(Timestamp::MIN), "nowhere".into())

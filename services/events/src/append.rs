@@ -57,8 +57,18 @@ impl EventLog {
             ulids.push(ulid);
             self.put(&mut batch, (tenant, caller.tenant.clone()), ulid, event);
         }
-        let appended = self.journal.append(batch).await.map_err(|error| refusal(&error))?;
-        Ok(Stored { ulids, appended })
+        Ok(Stored { ulids, appended: self.store(batch).await? })
+    }
+
+    /// Has the journal store a batch, and tells whether it can.
+    pub(crate) async fn store(&self, batch: Batch) -> Result<Appended, Refusal> {
+        let stored = self.journal.append(batch).await;
+        match &stored {
+            Ok(_) => self.readiness.clear("journal"),
+            Err(error @ AppendError::Unavailable(_)) => self.readiness.failed("journal", error.to_string()),
+            Err(_) => {}
+        }
+        stored.map_err(|error| refusal(&error))
     }
 
     /// Encodes an event into a batch: from here on its bytes do not change.
@@ -91,7 +101,7 @@ fn check_client_event(event: &NewEvent, now: Timestamp) -> Result<(), Invalid> {
 }
 
 /// What a caller is told when the journal did not take a batch.
-pub(crate) fn refusal(error: &AppendError) -> Refusal {
+fn refusal(error: &AppendError) -> Refusal {
     match error {
         AppendError::Full => Refusal::overloaded("the journal's queue", RETRY_AFTER),
         AppendError::Unavailable(_) => {

@@ -133,6 +133,15 @@ impl Index {
         self.ulids.find(self.keys.ulid(tenant, ulid), same).map(|slot| self.rows.offset_of(*slot))
     }
 
+    /// The mutation that the tenant knows by this ULID.
+    pub(crate) fn mutation_of(&self, tenant: TenantNo, ulid: Ulid) -> Option<&Row> {
+        let same = |slot: &u32| {
+            let row = self.rows.get(*slot);
+            row.is(tenant, ulid) && row.is_mutation()
+        };
+        self.ulids.find(self.keys.ulid(tenant, ulid), same).map(|slot| self.rows.get(*slot))
+    }
+
     /// Whether an event is a duplicate. Mutations are told from other events: a client's event that has the ULID of a
     /// mutation to come must not keep it out of history.
     pub(crate) fn has(&self, entry: &Entry) -> bool {

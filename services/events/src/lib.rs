@@ -59,7 +59,7 @@ pub async fn open(config: Config, context: &Context) -> anyhow::Result<Service> 
         .await
         .context("opening the event log was interrupted")?
         .context("the event log cannot be opened")?;
-    let log = Arc::new(log);
+    let log = Arc::new(EventLog { readiness: context.readiness.clone(), ..log });
     let tasks = Tasks::new("events");
     let mut end = log.journal.end();
     tasks.spawn("journal", |cancel| async move {

@@ -13,7 +13,7 @@ use proto::{
     convert::{entity_kind_to_wire, event_from_wire, timestamp_to_wire},
     events::v1 as wire,
 };
-use serve::refusal::Refusal;
+use serve::{health::Readiness, refusal::Refusal};
 use tokio::runtime::Handle;
 use ulid::Ulid;
 
@@ -29,6 +29,8 @@ pub(crate) struct EventLog {
     pub(crate) archive: Archive,
     pub(crate) keys: Keys,
     pub(crate) clock: Clock,
+    /// Where it is told whether the journal can be written.
+    pub(crate) readiness: Readiness,
 }
 
 impl EventLog {
@@ -42,7 +44,7 @@ impl EventLog {
             let index = journal.index().read().unwrap_or_else(PoisonError::into_inner);
             (index.keys(), index.beginning()..=index.end())
         };
-        let log = Self { journal, archive, keys, clock };
+        let log = Self { journal, archive, keys, clock, readiness: Readiness::default() };
         for table in Table::ALL {
             let archived = log.archive.view().table(table).position();
             if !journal_ends.contains(&archived) {

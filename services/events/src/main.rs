@@ -9,6 +9,7 @@ async fn main() -> Result<()> {
     let (serve, events): (serve::Config, events::Config) =
         serve::config::load(program, &[("listen", "127.0.0.1:8082")])?;
     let context = serve::Context::open(&serve)?;
+    context.require_peer_key()?;
     let events = events::open(events, &context).await?;
     serve::run(&serve, context, vec![events]).await?;
     Ok(())

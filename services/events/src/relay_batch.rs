@@ -2,19 +2,31 @@
 
 use std::sync::Arc;
 
-use domain::{Invalid, Timestamp};
+use domain::{Entity, Invalid, Timestamp};
 use proto::convert::NewEvent;
 use serve::{auth::Caller, refusal::Refusal};
+use ulid::Ulid;
 
 use crate::{
     EventLog,
-    append::{Stored, refusal},
+    append::Stored,
+    index::TenantNo,
     journal::{Batch, RelayBatch, WINDOW},
 };
+
+/// A mutation as it was delivered: where in the request, whose, and of which name.
+struct Delivered {
+    place: u32,
+    ulid: Ulid,
+    tenant: TenantNo,
+    entity: u64,
+}
 
 impl EventLog {
     /// Takes batch last + 1, acknowledges again what is not above the last one, refuses what skips one.
     /// Events that are left over from another relay of the same database are told by their ULIDs, however old.
+    ///
+    /// A duplicate that is another name's mutation is lost: the relay goes on, so it is an error in the log.
     pub(crate) async fn append_relayed(
         self: &Arc<Self>,
         caller: &Caller,
@@ -25,14 +37,16 @@ impl EventLog {
         let mut batch = Batch::new(Some(relay));
         let mut ulids = Vec::with_capacity(events.len());
         let oldest = self.clock.now().millis() - WINDOW;
-        // Where the events of the batch stand in the request; those that are archived are not in it.
-        let (mut places, mut archived) = (Vec::with_capacity(events.len()), Vec::new());
+        // What is in the batch, and where it stands in the request; what is archived is not in it.
+        let (mut delivered, mut archived) = (Vec::with_capacity(events.len()), Vec::new());
         for (place, event) in events.into_iter().enumerate() {
             let within = |invalid: Invalid| invalid.within(&format!("events[{place}]"));
             let tenant =
                 event.tenant.clone().ok_or_else(|| within(Invalid::new("tenant", "is required in a relay's batch")))?;
             let ulid = event.ulid.ok_or_else(|| within(Invalid::new("ulid", "is required in a relay's batch")))?;
-            check_mutation(&event).map_err(within)?;
+            let Entity { kind, key, .. } = check_mutation(&event).map_err(within)?;
+            let number = self.tenant_number(&tenant);
+            let entity = self.entity(number, *kind, key.ns.as_str(), &key.entity_id());
             ulids.push(ulid);
             if Timestamp::of_ulid(ulid).millis() < oldest {
                 let (log, tenant) = (Arc::clone(self), tenant.clone());
@@ -41,18 +55,34 @@ impl EventLog {
                     continue;
                 }
             }
-            places.push(place as u32);
-            self.put(&mut batch, (self.tenant_number(&tenant), tenant), ulid, event);
+            delivered.push(Delivered { place: place as u32, ulid, tenant: number, entity });
+            self.put(&mut batch, (number, tenant), ulid, event);
         }
-        let mut appended = self.journal.append(batch).await.map_err(|error| refusal(&error))?;
-        archived.extend(appended.duplicates.iter().map(|place| places[*place as usize]));
+        let mut appended = self.store(batch).await?;
+        for place in &appended.duplicates {
+            let mutation = &delivered[*place as usize];
+            archived.push(mutation.place);
+            if self.is_anothers(mutation) {
+                metrics::counter!("annals_events_lost_mutations_total").increment(1);
+                let (ulid, batch) = (mutation.ulid, relay.number);
+                tracing::error!(%ulid, relay = %relay.relay, batch, "a mutation was taken for another one and is lost");
+            }
+        }
         archived.sort_unstable();
         appended.duplicates = archived;
         Ok(Stored { ulids, appended })
     }
+
+    /// Whether the journal has another name's mutation under this ULID.
+    fn is_anothers(&self, mutation: &Delivered) -> bool {
+        let index = self.index();
+        let found = index.mutation_of(mutation.tenant, mutation.ulid);
+        found.is_some_and(|row| row.entity != mutation.entity)
+    }
 }
 
-fn check_mutation(event: &NewEvent) -> Result<(), Invalid> {
+/// What a mutation is about; refuses one that is not whole.
+fn check_mutation(event: &NewEvent) -> Result<&Entity, Invalid> {
     let body = &event.body;
     let missing = [
         ("mutation_type", body.mutation_type.is_none()),
@@ -63,10 +93,10 @@ fn check_mutation(event: &NewEvent) -> Result<(), Invalid> {
     if !body.event_type.is_mutation() {
         return Err(Invalid::new("event_type", "must be mutation in a relay's batch"));
     }
-    match missing.into_iter().find(|(_, is_missing)| *is_missing) {
-        Some((field, _)) => Err(Invalid::new(field, "is required in a mutation")),
-        None => Ok(()),
+    if let Some((field, _)) = missing.into_iter().find(|(_, is_missing)| *is_missing) {
+        return Err(Invalid::new(field, "is required in a mutation"));
     }
+    Ok(body.entity.as_ref().expect("it is not missing"))
 }
 
 /// The same cases with everything but the newest append in the archive: see `Fixture`.

@@ -64,6 +64,23 @@ async fn what_another_relay_left_over_is_told_by_its_ulid_and_the_batch_is_remem
 }
 
 #[tokio::test]
+async fn a_duplicate_that_is_another_names_mutation_is_counted_as_lost_and_a_replayed_one_is_not() {
+    serve::telemetry::init("off").unwrap();
+    let fixture = Fixture::new();
+    let first = fixture.put(None, thing("onet/a", Visibility::Public, "1"));
+    let mut namesake = fixture.put(None, thing("onet/b", Visibility::Public, "1"));
+    namesake.ulid = first.ulid;
+    let [first, namesake] = [first, namesake].map(|mutation| vec![event_of(&mutation, &TenantId::local())]);
+    for events in [&first, &first, &namesake] {
+        fixture.log.append_relayed(&peer(), batch(1), events.clone()).await.unwrap();
+    }
+    let lost = fixture.log.append_relayed(&peer(), batch(2), namesake).await.unwrap();
+    assert_eq!(lost.appended.duplicates, [0]);
+    let page = serve::telemetry::metrics();
+    assert!(page.contains("annals_events_lost_mutations_total 2\n"), "{page}");
+}
+
+#[tokio::test]
 async fn a_clients_event_with_the_ulid_of_a_mutation_to_come_does_not_keep_it_out() {
     let mut fixture = Fixture::new();
     let events = events(&fixture);

@@ -27,7 +27,7 @@ pub(crate) fn follow(name: &'static str, peer: &Peer, context: &Context, tasks: 
             match asked.await {
                 Ok(Ok(answer)) if answer.get_ref().status == ServingStatus::Serving as i32 => readiness.clear(name),
                 Ok(Ok(_)) => readiness.block(name, "is not ready"),
-                // Only a process of its own has health: in this one the service blocks the same readiness.
+                // Only a process of its own has health: in this one the store, the relay and the journal block the same readiness.
                 Ok(Err(status)) if status.code() == Code::Unimplemented => return readiness.clear(name),
                 Ok(Err(status)) => readiness.block(name, status.message()),
                 Err(_) => readiness.block(name, "does not answer"),

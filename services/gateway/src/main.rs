@@ -7,6 +7,7 @@ async fn main() -> anyhow::Result<()> {
     let program = clap::Command::new("gateway").about("The gateway of Annals").version(env!("CARGO_PKG_VERSION"));
     let (config, addresses): (serve::Config, gateway::Config) = serve::config::load(program, &[])?;
     let context = Context::open(&config)?;
+    context.require_peer_key()?;
     let gateway = gateway::open(&context, &Peer::remote(addresses.things), &Peer::remote(addresses.events));
     serve::run(&config, context, vec![gateway]).await?;
     Ok(())

@@ -59,6 +59,7 @@ impl Relay {
         let own = serve::reflection::register(own).fallback(async || {
             Status::from(Refusal::new(Reason::MethodUnknown, "no such method")).into_http::<axum::body::Body>()
         });
+        let [things, events] = [things, events].map(|peer| peer.draining(context.draining.clone()));
         Self { things, events, own, callers }
     }
 

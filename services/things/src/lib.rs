@@ -44,9 +44,9 @@ pub async fn open(config: Config, context: &Context, events: Peer) -> anyhow::Re
     let tasks = Tasks::new("things");
     let Config { things_store } = config;
     let url = things_store.unwrap_or_else(|| format!("sqlite:{}", context.data_dir.join("things/things.db").display()));
-    let store = store::open(&url, context.clock.clone(), &tasks).await?;
-    let events = EventsServiceClient::new(events);
-    let relay = Relay { outbox: store.outbox.clone(), events, clock: context.clock.clone() };
+    let (clock, readiness) = (context.clock.clone(), context.readiness.clone());
+    let store = store::open(&url, clock.clone(), readiness.clone(), &tasks).await?;
+    let relay = Relay { outbox: store.outbox.clone(), events: EventsServiceClient::new(events), clock, readiness };
     tasks.spawn("relay", |cancel| relay.run(cancel));
     let service = ThingsServiceServer::new(Things { store, clock: context.clock.clone() })
         .max_decoding_message_size(MAX_MESSAGE_IN)

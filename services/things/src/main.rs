@@ -10,6 +10,7 @@ async fn main() -> Result<()> {
     let (serve, config, peers): (serve::Config, things::Config, things::Peers) =
         serve::config::load(program, &[("listen", "127.0.0.1:8081")])?;
     let context = serve::Context::open(&serve)?;
+    context.require_peer_key()?;
     let events = Peer::remote(peers.events).signed(context.credentials());
     let things = things::open(config, &context, events).await?;
     serve::run(&serve, context, vec![things]).await?;

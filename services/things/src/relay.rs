@@ -11,6 +11,7 @@ use prost::Message as _;
 use proto::common::v1::Reason;
 use proto::events::v1::events_service_client::EventsServiceClient;
 use proto::events::v1::{AppendRequest, Event, RelayBatch};
+use serve::health::Readiness;
 use serve::{Peer, Refusal};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,7 @@ pub(crate) struct Relay {
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) events: EventsServiceClient<Peer>,
     pub(crate) clock: Clock,
+    pub(crate) readiness: Readiness,
 }
 
 impl Relay {
@@ -36,11 +38,11 @@ impl Relay {
     }
 
     async fn relay(&mut self) -> anyhow::Result<()> {
-        let mut pause = Pause::default();
+        let mut pause = PAUSE.0;
         let lease = loop {
             match self.outbox.lease().await {
                 Ok(lease) => break lease,
-                Err(refusal) => pause.after(&refusal).await,
+                Err(refusal) => self.failed(&refusal, &mut pause).await,
             }
         };
         let mut acknowledged = None;
@@ -49,15 +51,16 @@ impl Relay {
                 Ok(Taken::Batch(batch)) => {
                     self.send(lease, &batch).await?;
                     acknowledged = Some(batch.number);
-                    pause = Pause::default();
+                    self.succeeded(&mut pause);
                 }
                 Ok(Taken::Nothing) => {
                     acknowledged = None;
+                    self.succeeded(&mut pause);
                     self.measure(None);
                     self.outbox.wait().await;
                 }
                 Ok(Taken::LeaseLost) => anyhow::bail!("another relay has taken the lease on this outbox"),
-                Err(refusal) => pause.after(&refusal).await,
+                Err(refusal) => self.failed(&refusal, &mut pause).await,
             }
         }
     }
@@ -67,11 +70,12 @@ impl Relay {
         let events: Result<Vec<_>, _> = batch.payloads.iter().map(|payload| Event::decode(payload.clone())).collect();
         let relay = RelayBatch { relay_id: lease.relay.to_string(), batch: batch.number as i64 };
         let request = AppendRequest { events: events?, relay: Some(relay) };
-        let mut pause = Pause::default();
+        let mut pause = PAUSE.0;
         loop {
             self.measure(request.events.first());
             let attempt = tokio::time::timeout(ATTEMPT, self.events.append(request.clone())).await;
             let refusal = match attempt {
+                // What it calls duplicates it has; it says so loudly where that is another name's mutation.
                 Ok(Ok(_)) => {
                     metrics::counter!("annals_relay_events_total").increment(request.events.len() as u64);
                     return Ok(());
@@ -80,8 +84,26 @@ impl Relay {
                 Err(_) => Refusal::new(Reason::PeerUnavailable, "events did not answer in time"),
             };
             metrics::counter!("annals_relay_failures_total", "reason" => refusal.reason_name()).increment(1);
-            pause.after(&refusal).await;
+            self.failed(&refusal, &mut pause).await;
         }
+    }
+
+    /// Pauses before the next try. Once the pauses have become long, this process is not ready.
+    async fn failed(&self, refusal: &Refusal, pause: &mut Duration) {
+        // Said once for each row of failures, and again when it has become long.
+        if *pause == PAUSE.0 || *pause == PAUSE.1 {
+            tracing::warn!(reason = refusal.reason_name(), error = %refusal, "mutations cannot be relayed; will retry");
+        }
+        if *pause == PAUSE.1 {
+            self.readiness.block("relay", format!("mutations cannot be relayed: {}", refusal.reason_name()));
+        }
+        tokio::time::sleep(*pause).await;
+        *pause = (*pause * 2).min(PAUSE.1);
+    }
+
+    fn succeeded(&self, pause: &mut Duration) {
+        self.readiness.clear("relay");
+        *pause = PAUSE.0;
     }
 
     /// Tells how far events is behind; `oldest` is the first mutation that it does not have.
@@ -92,25 +114,5 @@ impl Relay {
         let made = oldest.and_then(|event| parse_ulid("ulid", &event.ulid).ok()).map(Timestamp::of_ulid);
         let age = made.map_or(0, |made| (self.clock.now().millis() - made.millis()).max(0));
         metrics::gauge!("annals_outbox_oldest_seconds").set(age as f64 / 1_000.0);
-    }
-}
-
-/// The pauses of a row of failures.
-struct Pause(Duration);
-
-impl Default for Pause {
-    fn default() -> Self {
-        Self(PAUSE.0)
-    }
-}
-
-impl Pause {
-    async fn after(&mut self, refusal: &Refusal) {
-        // Said once for each row of failures, and again when it has become long.
-        if self.0 == PAUSE.0 || self.0 == PAUSE.1 {
-            tracing::warn!(reason = refusal.reason_name(), error = %refusal, "mutations cannot be relayed; will retry");
-        }
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 2).min(PAUSE.1);
     }
 }

@@ -16,6 +16,7 @@ use domain::{
     Clock, EntityKind, Id, Key, Name, Namespace, Reference, Relationship, Style, Thing, TypeName, Variant, Visibility,
 };
 use futures::future::BoxFuture;
+use serve::health::Readiness;
 use serve::{Caller, Refusal, Tasks};
 use ulid::Ulid;
 
@@ -88,10 +89,11 @@ pub(crate) struct Store {
 }
 
 /// Opens the backend that `url` names (`sqlite:FILE`), creating or migrating its tables. Its threads belong to `tasks`.
-pub(crate) async fn open(url: &str, clock: Clock, tasks: &Tasks) -> anyhow::Result<Store> {
+/// Whether it can be written is told to `readiness`.
+pub(crate) async fn open(url: &str, clock: Clock, readiness: Readiness, tasks: &Tasks) -> anyhow::Result<Store> {
     match url.split_once(':') {
         Some(("sqlite", file)) => {
-            let backend = sqlite::open(Path::new(file), clock, tasks).await;
+            let backend = sqlite::open(Path::new(file), clock, readiness, tasks).await;
             let backend = Arc::new(backend.with_context(|| format!("{file} cannot be opened"))?);
             Ok(Store { things: backend.clone(), relationships: backend.clone(), outbox: backend })
         }

@@ -73,9 +73,9 @@ pub(super) struct Connection {
 /// What a connection is doing.
 #[derive(Clone, Copy)]
 struct Activity {
-    /// Requests whose answers have not been sent whole.
+    /// Requests that wait for us. One whose answer has more, and whose client takes none of it, does not.
     in_flight: usize,
-    /// When the last of them began or ended.
+    /// When one last began, went on or ended.
     at: Instant,
     /// Whether there was one at all.
     has_begun: bool,
@@ -96,8 +96,13 @@ impl Connection {
         let began = Instant::now();
         let activity = watch::Sender::new(Activity { in_flight: 0, at: began, has_begun: false });
         let watched = activity.subscribe();
-        let idle =
-            quiet(watched.clone(), began, |activity| if activity.has_begun { limits.idle } else { limits.handshake });
+        let mut first = watched.clone();
+        let idle = async {
+            let called = async { first.wait_for(|activity| activity.has_begun).await.is_ok() };
+            if tokio::time::timeout_at(began + limits.handshake, called).await.is_ok() {
+                quiet(watched.clone(), began, limits.idle).await;
+            }
+        };
         let activity = Arc::new(activity);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -112,36 +117,32 @@ impl Connection {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            result = connection.as_mut() => return result,
-            () = stop.cancelled() => {}
-            () = old => {}
-            () = idle => {}
-        }
-        connection.as_mut().graceful_shutdown();
         // One that has nothing in flight and does not even acknowledge it is left.
-        let linger = limits.handshake.min(limits.drain / 2);
+        let brief = limits.handshake.min(limits.drain / 2);
+        let linger = tokio::select! {
+            result = connection.as_mut() => return result,
+            () = stop.cancelled() => brief,
+            () = idle => brief,
+            // Its clients may be slow to take what they were given; the pings find those that are gone.
+            () = old => limits.idle,
+        };
+        connection.as_mut().graceful_shutdown();
         tokio::select! {
             result = connection => result,
-            () = quiet(watched, Instant::now(), |_| linger) => Ok(()),
+            () = quiet(watched, Instant::now(), linger) => Ok(()),
         }
     }
 }
 
-/// Waits until nothing has been in flight since `since` or the last request for as long as `allowed` says.
-async fn quiet(mut activity: watch::Receiver<Activity>, since: Instant, allowed: impl Fn(Activity) -> Duration) {
+/// Waits until nothing has been in flight since `since` or the last request for as long as is `allowed`.
+async fn quiet(mut activity: watch::Receiver<Activity>, since: Instant, allowed: Duration) {
     loop {
-        let now = *activity.borrow_and_update();
-        let expired = async {
-            if now.in_flight == 0 {
-                sleep_until(now.at.max(since) + allowed(now)).await;
-            } else {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            () = expired => return,
-            changed = activity.changed() => if changed.is_err() { return },
+        let Ok(now) = activity.wait_for(|activity| activity.in_flight == 0).await.map(|now| *now) else { return };
+        sleep_until(now.at.max(since) + allowed).await;
+        // What began meanwhile has not told: only the last to end does, so that most frames wake nobody.
+        let then = *activity.borrow();
+        if then.in_flight == 0 && then.at == now.at {
+            return;
         }
     }
 }
@@ -154,27 +155,49 @@ pub(super) fn jittered(age: Duration) -> Duration {
 }
 
 /// A request that has begun and not been answered whole.
-struct InFlight(Arc<watch::Sender<Activity>>);
+struct InFlight {
+    activity: Arc<watch::Sender<Activity>>,
+    /// Whether it waits for us, not for the client to take what it was given.
+    is_ours: bool,
+}
 
 impl InFlight {
     fn begin(activity: Arc<watch::Sender<Activity>>) -> Self {
-        activity.send_modify(|activity| {
-            *activity = Activity { in_flight: activity.in_flight + 1, at: Instant::now(), has_begun: true };
+        let mut begun = Self { activity, is_ours: false };
+        begun.turn(true);
+        begun
+    }
+
+    fn turn(&mut self, is_ours: bool) {
+        if self.is_ours == is_ours {
+            return;
+        }
+        self.is_ours = is_ours;
+        self.activity.send_if_modified(|activity| {
+            activity.in_flight = if is_ours { activity.in_flight + 1 } else { activity.in_flight - 1 };
+            activity.at = Instant::now();
+            let is_first = !std::mem::replace(&mut activity.has_begun, true);
+            is_first || activity.in_flight == 0
         });
-        Self(activity)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.send_modify(|activity| {
-            activity.in_flight -= 1;
-            activity.at = Instant::now();
-        });
+        self.turn(false);
     }
 }
 
-impl Watch for InFlight {}
+/// A client that stops reading is told by this: what it was given waits to be sent, and no more is asked for.
+impl Watch for InFlight {
+    fn asked(&mut self) {
+        self.turn(true);
+    }
+
+    fn given(&mut self) {
+        self.turn(false);
+    }
+}
 
 async fn answer(mut router: Router, request: Request<Incoming>, in_flight: InFlight) -> Result<Response, Infallible> {
     let is_grpc = is_grpc(request.headers().get(header::CONTENT_TYPE));

@@ -3,20 +3,21 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Invalid, TenantId};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use subtle::ConstantTimeEq as _;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::file::{Broken, GeneratedKey, Hash, KeyText, Keys, Quotas};
 use super::{CALLER_HEADER, Caller, Credentials, PeerKey, Scope, TENANT_HEADER};
 use crate::refusal::Refusal;
 
-/// How often `keys.toml` is looked at: a key that is taken out counts no longer than this.
+/// How often `keys.toml` is looked at: a key that is taken out counts no longer than this, nor do its open streams.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The keys that count in this process. Clones share them.
@@ -26,7 +27,7 @@ pub struct Keyring(Arc<Shared>);
 struct Shared {
     path: PathBuf,
     /// `None`: no `keys.toml`, on loopback only; whoever reaches the listener is the local user.
-    state: RwLock<Option<Arc<Loaded>>>,
+    state: watch::Sender<Option<Arc<Loaded>>>,
     peer: PeerKey,
     peer_sha256: Hash,
 }
@@ -105,7 +106,7 @@ impl Keyring {
 
     fn with(path: PathBuf, peer: PeerKey, loaded: Option<Arc<Loaded>>) -> Self {
         let peer_sha256 = peer.text().sha256();
-        Self(Arc::new(Shared { path, state: RwLock::new(loaded), peer, peer_sha256 }))
+        Self(Arc::new(Shared { path, state: watch::Sender::new(loaded), peer, peer_sha256 }))
     }
 
     /// A new key for `principal` of `tenant`, and the entry that makes it count. Changes nothing.
@@ -156,6 +157,14 @@ impl Keyring {
         in_the_name_of(caller, headers)
     }
 
+    /// Waits until a call with these headers is no longer from `caller`: the key is gone, or has other scopes.
+    pub(crate) async fn revoked(&self, headers: &HeaderMap, caller: &Caller) {
+        let mut state = self.0.state.subscribe();
+        while self.authenticate(headers).is_ok_and(|now| now == *caller) {
+            state.changed().await.expect("the keyring has the sender");
+        }
+    }
+
     fn holder(&self, key: &KeyText) -> Option<Caller> {
         let sha256 = key.sha256();
         let is_peer = bool::from(self.0.peer_sha256.ct_eq(&sha256)) && key.id() == self.0.peer.text().id();
@@ -186,7 +195,8 @@ impl Keyring {
         }
     }
 
-    fn look(&self, read: io::Result<String>) -> Result<Looked, String> {
+    /// Takes what the file was found to say.
+    pub(crate) fn look(&self, read: io::Result<String>) -> Result<Looked, String> {
         let loaded = self.state();
         let text = match read {
             Ok(text) => text,
@@ -198,12 +208,12 @@ impl Keyring {
             return Ok(Looked::Same);
         }
         let keys = Arc::new(text.parse().map_err(|broken: Broken| broken.to_string())?);
-        *self.0.state.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(Loaded { text, keys }));
+        self.0.state.send_replace(Some(Arc::new(Loaded { text, keys })));
         Ok(Looked::Changed)
     }
 
     fn state(&self) -> Option<Arc<Loaded>> {
-        self.0.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.state.borrow().clone()
     }
 
     fn keys(&self) -> Option<Arc<Keys>> {
@@ -216,8 +226,9 @@ impl Keyring {
     }
 }
 
+/// What became of the keys.
 #[derive(Debug, PartialEq, Eq)]
-enum Looked {
+pub(crate) enum Looked {
     Same,
     Changed,
 }

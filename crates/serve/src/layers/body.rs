@@ -13,6 +13,12 @@ use crate::refusal::Refusal;
 
 /// Who looks. Dropped with the body, so its `Drop` is the body's end, reached or not.
 pub(crate) trait Watch: Send + Unpin + 'static {
+    /// The next frame is asked for: there is room for it on the way to the client.
+    fn asked(&mut self) {}
+
+    /// A frame passes.
+    fn given(&mut self) {}
+
     /// Data passes, unless it is refused: then the body ends with that.
     fn data(&mut self, _data: &[u8]) -> Result<(), Refusal> {
         Ok(())
@@ -40,8 +46,10 @@ impl<W: Watch> http_body::Body for Observed<W> {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.watch.asked();
         let mut frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if let Some(Ok(frame)) = &mut frame {
+            self.watch.given();
             if let Some(data) = frame.data_ref() {
                 if let Err(refusal) = self.watch.data(data) {
                     return Poll::Ready(Some(Err(axum::Error::new(Status::from(refusal)))));

@@ -209,6 +209,7 @@ cases! {
         a_message_of_too_many_rows_is_refused
         the_first_request_id_counts_for_the_whole_import
         rows_are_counted_across_messages
+        an_earlier_clock_after_a_restart_gives_no_name_the_ulid_of_another
     }
     model {
         random_operations_agree_with_a_model_and_with_the_fold_of_their_mutations

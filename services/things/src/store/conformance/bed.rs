@@ -7,6 +7,7 @@ use futures::FutureExt as _;
 use prost::Message as _;
 use proto::common::v1::Reason;
 use proto::convert::{NewRelationship, ThingPatch, new_event};
+use serve::health::Readiness;
 use serve::{Caller, Refusal, Tasks};
 use tempfile::TempDir;
 use tokio::time::{Duration, timeout};
@@ -38,14 +39,20 @@ pub(crate) type Refused<T> = Result<T, Reason>;
 impl Bed {
     async fn open(url: String, clock: Clock, dir: TempDir) -> Self {
         let tasks = Tasks::new("things");
-        let store = open(&url, clock.clone(), &tasks).await.unwrap();
+        let store = open(&url, clock.clone(), Readiness::default(), &tasks).await.unwrap();
         let things = Things { store: store.clone(), clock: clock.clone() };
         Self { things, store, clock, url, tasks, dir }
     }
 
     /// The same store after a restart.
     pub(crate) async fn reopened(self) -> Self {
-        let Self { things, store, clock, url, tasks, dir } = self;
+        let clock = self.clock.clone();
+        self.reopened_with(clock).await
+    }
+
+    /// The same store after a restart on a machine with another clock.
+    pub(crate) async fn reopened_with(self, clock: Clock) -> Self {
+        let Self { things, store, clock: _, url, tasks, dir } = self;
         tasks.drain(Duration::from_secs(5)).await.unwrap();
         drop((things, store));
         Self::open(url, clock, dir).await

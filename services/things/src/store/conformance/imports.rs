@@ -1,6 +1,8 @@
 //! Importing.
 
-use domain::Condition;
+use std::collections::BTreeSet;
+
+use domain::{Clock, Condition};
 use proto::common::v1::Reason;
 use serve::Refusal;
 
@@ -73,4 +75,13 @@ pub(crate) async fn rows_are_counted_across_messages(bed: Bed) {
     let messages = (0..10).map(|message| (0..10).map(|row| thing(&format!("onet/{message}-{row}"), "one")).collect());
     let report = import(&bed, messages.collect()).await.unwrap();
     assert_eq!((report.created, bed.list(&keyed(&["read:onet"]), "onet").await.len()), (100, 100));
+}
+
+pub(crate) async fn an_earlier_clock_after_a_restart_gives_no_name_the_ulid_of_another(bed: Bed) {
+    import(&bed, vec![vec![thing("onet/a", "one"), thing("onet/b", "two")]]).await.unwrap();
+    let earlier = Clock::manual(bed.clock.now().plus_millis(-1_000));
+    let bed = bed.reopened_with(earlier).await;
+    bed.put("onet/a", "three").await;
+    let ulids: BTreeSet<_> = bed.mutations().await.iter().map(|mutation| mutation.ulid).collect();
+    assert_eq!(ulids.len(), 3, "{ulids:?}");
 }

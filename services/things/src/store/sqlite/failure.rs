@@ -18,6 +18,13 @@ pub(super) enum Failure {
     Engine(rusqlite::Error),
 }
 
+impl Failure {
+    /// Whether the database cannot be read or written, for a cause that may pass.
+    pub(super) fn is_outside(&self) -> bool {
+        matches!(self, Self::Engine(error) if passes(error))
+    }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)

@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail, ensure};
 use domain::Clock;
 use rusqlite::{Connection, OpenFlags};
 use serve::Tasks;
+use serve::health::Readiness;
 
 use super::Sqlite;
 use super::migrate::migrate;
@@ -27,7 +28,12 @@ const STATEMENTS: usize = 64;
 const READER_LOCK: Duration = Duration::from_millis(100);
 
 /// Opens the database, creating it or bringing its tables to this version.
-pub(in crate::store) async fn open(file: &Path, clock: Clock, tasks: &Tasks) -> anyhow::Result<Sqlite> {
+pub(in crate::store) async fn open(
+    file: &Path,
+    clock: Clock,
+    readiness: Readiness,
+    tasks: &Tasks,
+) -> anyhow::Result<Sqlite> {
     let (path, opening) = (file.to_owned(), clock.clone());
     let prepared = tokio::task::spawn_blocking(move || {
         let (lock, connection) = prepare(&path, &opening)?;
@@ -35,7 +41,7 @@ pub(in crate::store) async fn open(file: &Path, clock: Clock, tasks: &Tasks) -> 
     });
     let (lock, connection, readers) = prepared.await.context("opening was interrupted")??;
     let waiting = Arc::new(Waiting::default());
-    let writer = Writer::start(file.to_owned(), connection, clock, Arc::clone(&waiting), tasks)?;
+    let writer = Writer::start(file.to_owned(), connection, clock, Arc::clone(&waiting), readiness, tasks)?;
     Ok(Sqlite { writer, readers: Arc::new(readers), waiting, _lock: lock })
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use domain::{Clock, TenantId};
 use rusqlite::Connection;
+use serve::health::Readiness;
 use serve::{Refusal, Tasks};
 use tokio::sync::{mpsc, oneshot};
 
@@ -45,12 +46,13 @@ impl Writer {
         connection: Connection,
         clock: Clock,
         waiting: Arc<Waiting>,
+        readiness: Readiness,
         tasks: &Tasks,
     ) -> anyhow::Result<Self> {
         let (sender, queue) = mpsc::channel(QUEUE);
         let ledger = Ledger::read(&connection).context("the outbox cannot be read")?;
         waiting.publish(&ledger, true);
-        let mut thread = Thread { file, connection: Some(connection), clock, ledger, waiting };
+        let mut thread = Thread { file, connection: Some(connection), clock, ledger, waiting, readiness };
         let closer = sender.clone();
         tasks.spawn("writer", |cancel| async move {
             let mut thread = tokio::task::spawn_blocking(move || thread.run(queue));
@@ -93,6 +95,7 @@ struct Thread {
     clock: Clock,
     ledger: Ledger,
     waiting: Arc<Waiting>,
+    readiness: Readiness,
 }
 
 impl Thread {
@@ -110,8 +113,9 @@ impl Thread {
             let mut replies = Vec::new();
             let committed = self.group(first, &mut next, &mut replies);
             metrics::histogram!("annals_things_group_requests").record(replies.len() as f64);
-            if committed.is_err() {
+            if let Err(refusal) = &committed {
                 metrics::counter!("annals_things_commit_failures_total").increment(1);
+                self.readiness.failed("store", refusal.message.clone());
             }
             for reply in replies {
                 reply(committed.clone());
@@ -137,7 +141,8 @@ impl Thread {
                 return Err(refusal);
             }
         };
-        let mut transaction = Transaction { connection: &connection, clock: &self.clock, ledger: self.ledger };
+        let mut transaction =
+            Transaction { connection: &connection, clock: &self.clock, ledger: self.ledger, has_failed: false };
         let mut job = Some(first);
         while let Some(work) = job {
             replies.push(work(Ok(&mut transaction)));
@@ -145,7 +150,7 @@ impl Thread {
             let has_room = replies.len() < GROUP && added < GROUP_MUTATIONS && !connection.is_autocommit();
             job = if has_room { next() } else { None };
         }
-        let ledger = transaction.ledger;
+        let Transaction { ledger, has_failed, .. } = transaction;
         if let Err(refusal) = commit(&connection) {
             // A connection whose transaction cannot be ended is opened anew.
             if connection.is_autocommit() || connection.execute_batch("rollback").is_ok() {
@@ -155,7 +160,14 @@ impl Thread {
             return Err(refusal);
         }
         self.connection = Some(connection);
-        self.waiting.publish(&ledger, ledger.added_since(&self.ledger) > 0);
+        let has_added = ledger.added_since(&self.ledger) > 0;
+        if has_failed {
+            self.readiness.failed("store", unavailable().message);
+        } else if has_added {
+            // What only reads says nothing about the next write.
+            self.readiness.clear("store");
+        }
+        self.waiting.publish(&ledger, has_added);
         self.ledger = ledger;
         Ok(())
     }
@@ -207,6 +219,8 @@ pub(super) struct Transaction<'c> {
     pub(super) connection: &'c Connection,
     clock: &'c Clock,
     pub(super) ledger: Ledger,
+    /// Whether a request was refused for a failure that lies outside.
+    has_failed: bool,
 }
 
 impl Transaction<'_> {
@@ -229,6 +243,7 @@ impl Transaction<'_> {
             }
             Err(failure) => {
                 self.ledger = before;
+                self.has_failed |= failure.is_outside();
                 // Where the engine ended the whole transaction there is nothing to go back to.
                 if !self.connection.is_autocommit() {
                     self.execute("rollback to request")?;

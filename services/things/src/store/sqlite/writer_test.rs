@@ -16,8 +16,12 @@ use crate::store::{Backlog, ThingStore as _};
 const SMALL_DISK: u32 = 60;
 
 async fn open(dir: &TempDir) -> anyhow::Result<(Sqlite, Tasks)> {
+    open_with(dir, Readiness::default()).await
+}
+
+async fn open_with(dir: &TempDir, readiness: Readiness) -> anyhow::Result<(Sqlite, Tasks)> {
     let tasks = Tasks::new("things");
-    let store = super::super::open(&dir.path().join("things.db"), Clock::system(), &tasks).await?;
+    let store = super::super::open(&dir.path().join("things.db"), Clock::system(), readiness, &tasks).await?;
     Ok((store, tasks))
 }
 
@@ -75,6 +79,18 @@ async fn a_full_disk_refuses_writes_and_keeps_nothing_of_them_until_it_passes() 
     disk_of(&store, 1_000_000).await;
     write(&store, "b", &large).await.unwrap();
     assert_eq!(things(&store).await, 2);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_written_is_not_ready_until_a_write_succeeds() {
+    let (dir, readiness) = (tempfile::tempdir().unwrap(), Readiness::default());
+    let (store, _tasks) = open_with(&dir, readiness.clone()).await.unwrap();
+    disk_of(&store, SMALL_DISK).await;
+    write(&store, "a", &"x".repeat(1 << 20)).await.unwrap_err();
+    things(&store).await;
+    assert_eq!(readiness.blocked().into_keys().collect::<Vec<_>>(), ["store"], "also after it was read");
+    write(&store, "a", "small").await.unwrap();
+    assert!(readiness.is_ready());
 }
 
 #[tokio::test]

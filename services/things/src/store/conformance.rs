@@ -93,6 +93,10 @@ cases! {
         a_name_that_is_created_again_goes_on_after_its_last_ulid
         a_name_that_is_created_again_is_created_anew
         what_depends_on_a_thing_is_deleted_before_it
+        a_deletion_takes_however_many_steps_it_needs
+        a_deletion_of_more_dependents_than_a_write_takes_is_refused_and_keeps_all
+        a_deletion_of_more_bytes_than_a_write_takes_is_refused_until_some_are_gone
+        a_refused_condition_comes_before_too_many_dependents
     }
     variants {
         a_variant_needs_its_canonical_thing

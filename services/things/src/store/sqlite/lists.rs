@@ -11,6 +11,9 @@ use crate::naming::Target;
 use crate::sight::{Way, sees};
 use crate::store::{Direction, Page, RelationshipQuery, ThingQuery};
 
+/// Names of relationships that are read at once.
+const STEP: usize = 64;
+
 impl Tables<'_> {
     /// A page of the things of one namespace. By a range of the primary key; those that only readers see are skipped.
     pub(super) fn list(&self, caller: &Caller, query: &ThingQuery) -> Result<Page<(Thing, Style)>, Failure> {
@@ -59,73 +62,81 @@ impl Tables<'_> {
             return Ok(None);
         }
         let mut page = Filling::new(*limit, *room);
-        self.each_at(&name, *direction, after.as_ref(), |linked| {
-            let has_type =
-                relationship_type.as_ref().is_none_or(|of| linked.relationship.body.relationship_type == *of);
-            if !has_type || !linked.is_seen_by(caller, Way::Listed) {
-                return true;
+        let mut names = self.names_at(&name, *direction, after.as_ref(), STEP)?;
+        'page: while let Some(last) = names.last() {
+            for name_at in &names {
+                let Some(linked) = self.relationship_at(name_at, &name, *direction)? else { continue };
+                let has_type =
+                    relationship_type.as_ref().is_none_or(|of| linked.relationship.body.relationship_type == *of);
+                if has_type
+                    && linked.is_seen_by(caller, Way::Listed)
+                    && !page.takes(weight(&linked.relationship), (linked.relationship, linked.style))
+                {
+                    break 'page;
+                }
             }
-            page.takes(weight(&linked.relationship), (linked.relationship, linked.style))
-        })?;
+            names = self.names_at(&name, *direction, Some(last), STEP)?;
+        }
         Ok(Some(page.page))
     }
 
-    /// Every relationship at a thing, each once.
-    pub(super) fn all_at(&self, name: &Name) -> Result<Vec<Relationship>, Failure> {
-        let mut found = Vec::new();
-        self.each_at(name, Direction::Both, None, |linked| {
-            found.push(linked.relationship);
-            true
-        })?;
-        Ok(found)
-    }
-
-    /// Visits the relationships at a thing by name, until `visit` wants no more.
-    fn each_at(
+    /// The names of the relationships at a thing, in order, at most `limit`. Two names of things may have one hash:
+    /// [`Self::relationship_at`] tells.
+    pub(super) fn names_at(
         &self,
-        name: &Name,
+        thing: &Name,
         direction: Direction,
         after: Option<&Name>,
-        mut visit: impl FnMut(Linked) -> bool,
-    ) -> Result<(), Failure> {
-        // Both indexes (relationships_from, relationships_to) are in the order of the list.
-        let sql = match direction {
-            Direction::Outgoing => {
-                "select ns, id from relationships
-                where tenant = ?1 and from_hash = ?2 and (ns, id) > (?3, ?4)
-                order by ns, id"
-            }
-            Direction::Incoming => {
-                "select ns, id from relationships
-                where tenant = ?1 and to_hash = ?2 and (ns, id) > (?3, ?4)
-                order by ns, id"
-            }
-            Direction::Both => {
-                "select ns, id from relationships
-                where tenant = ?1 and from_hash = ?2 and (ns, id) > (?3, ?4)
-                union
-                select ns, id from relationships
-                where tenant = ?1 and to_hash = ?2 and (ns, id) > (?3, ?4)
-                order by ns, id"
-            }
-        };
+        limit: usize,
+    ) -> Result<Vec<Name>, Failure> {
+        let mut statement = self.connection.prepare_cached(names_at(direction))?;
         let (ns, id) = after.map_or(("", ""), |after| (after.ns.as_str(), after.id.as_str()));
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut names = statement.query(params![self.tenant.as_str(), rows::end_hash(name), ns, id])?;
-        while let Some(row) = names.next()? {
-            let Some(linked) = self.relationship(&rows::name(row, 0)?)? else { continue };
-            let body = &linked.relationship.body;
-            // Two names may have one hash.
-            let is_at = match direction {
-                Direction::Outgoing => body.from == *name,
-                Direction::Incoming => body.to == *name,
-                Direction::Both => body.from == *name || body.to == *name,
-            };
-            if is_at && !visit(linked) {
-                break;
+        let params = params![self.tenant.as_str(), rows::end_hash(thing), ns, id, limit];
+        let names = statement.query_map(params, |row| rows::name(row, 0))?;
+        Ok(names.collect::<Result<_, _>>()?)
+    }
+
+    /// The relationship of that name, if `thing` is such an end of it.
+    pub(super) fn relationship_at(
+        &self,
+        name: &Name,
+        thing: &Name,
+        direction: Direction,
+    ) -> Result<Option<Linked>, Failure> {
+        let found = self.relationship(name)?;
+        Ok(found.filter(|Linked { relationship, .. }| {
+            let (from, to) = (relationship.body.from == *thing, relationship.body.to == *thing);
+            match direction {
+                Direction::Outgoing => from,
+                Direction::Incoming => to,
+                Direction::Both => from || to,
             }
+        }))
+    }
+}
+
+/// Names of relationships by the hash of an end. The indexes (relationships_from, relationships_to) are in the order of
+/// the list.
+fn names_at(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Outgoing => {
+            "select ns, id from relationships
+            where tenant = ?1 and from_hash = ?2 and (ns, id) > (?3, ?4)
+            order by ns, id limit ?5"
         }
-        Ok(())
+        Direction::Incoming => {
+            "select ns, id from relationships
+            where tenant = ?1 and to_hash = ?2 and (ns, id) > (?3, ?4)
+            order by ns, id limit ?5"
+        }
+        Direction::Both => {
+            "select ns, id from relationships
+            where tenant = ?1 and from_hash = ?2 and (ns, id) > (?3, ?4)
+            union
+            select ns, id from relationships
+            where tenant = ?1 and to_hash = ?2 and (ns, id) > (?3, ?4)
+            order by ns, id limit ?5"
+        }
     }
 }
 

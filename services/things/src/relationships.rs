@@ -12,7 +12,7 @@ use ulid::Ulid;
 
 use crate::change::{Applied, Change, Origin, Outcome, Plan};
 use crate::delete::Deleted;
-use crate::list::{Listed, PageRequest};
+use crate::list::{Listed, PageRequest, SCAN};
 use crate::naming::Target;
 use crate::page::Position;
 use crate::sight::{Way, sees};
@@ -75,13 +75,14 @@ impl Things {
             thing: thing.clone(),
             direction,
             relationship_type,
-            after: binding.position(&page.token, Position::from_bytes)?,
+            after: self.store.seal.position(binding, &page.token, Position::from_bytes)?,
             limit: page.size,
             room: MAX_BYTES,
+            scan: SCAN,
         };
         let found = self.store.relationships.relationships(caller, query).await?;
         let found = found.ok_or_else(|| refuse::thing_not_found(&thing))?;
-        Ok(Listed::new(found, |(last, _)| binding.token(&last.name.to_bytes())))
+        Ok(Listed::new(found, |next| self.store.seal.token(binding, &next.to_bytes())))
     }
 }
 

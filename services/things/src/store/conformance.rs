@@ -125,6 +125,11 @@ cases! {
         a_page_ends_before_it_is_too_large
         a_namespace_lists_its_own_things_only
         the_last_page_has_no_token
+        a_page_of_things_ends_where_enough_rows_have_been_looked_at
+        a_page_of_relationships_ends_where_enough_rows_have_been_looked_at
+        a_large_relationship_that_is_not_shown_counts_for_many
+        the_first_page_of_little_among_much_is_short_and_its_token_goes_on
+        a_page_token_is_good_after_a_restart
     }
     relationships {
         a_relationship_is_read_back_as_it_was_given

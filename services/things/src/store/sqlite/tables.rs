@@ -276,7 +276,7 @@ impl<'c> Tables<'c> {
         Ok(ends.unwrap_or_default())
     }
 
-    fn one<T>(
+    pub(super) fn one<T>(
         &self,
         sql: &str,
         params: impl Params,

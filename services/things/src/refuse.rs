@@ -63,6 +63,13 @@ pub(crate) fn end_missing(end: &'static str, name: &Reference) -> Refusal {
     Refusal::new(Reason::EndMissing, format!("{end}: thing {name} does not exist")).with("end", end)
 }
 
+/// Of a put over a relationship that the caller may write and does not see.
+pub(crate) fn relationship_unseen(key: &Key) -> Refusal {
+    let message =
+        format!("relationship {key} is taken, and an end that it has does not exist for you: delete it first");
+    Refusal::new(Reason::EndMissing, message)
+}
+
 pub(crate) fn canonical_missing(key: &Key) -> Refusal {
     let canonical = key.to_canonical();
     Refusal::new(Reason::CanonicalMissing, format!("{key} is a variant of {canonical}, which does not exist"))

@@ -186,6 +186,9 @@ cases! {
         registering_on_the_way_needs_write
         a_peer_writes_nothing
         a_relationship_needs_write_on_its_own_namespace_only
+        a_writer_who_does_not_see_a_relationship_cannot_put_over_it_nor_learn_its_etag
+        a_writer_who_does_not_see_a_relationship_frees_its_name
+        a_writer_who_names_the_unlisted_end_puts_again
     }
     resolutions {
         a_name_resolves_to_its_key_style_and_last_ulid

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::rows::{self, thing_columns};
 use crate::delete::Dependents;
 use crate::naming::{self, Place, Target};
-use crate::relationships::End;
+use crate::relationships::{End, Standing};
 use crate::sight::{Way, sees, sees_relationship};
 use crate::store::{Read, Resolved, Wanted};
 
@@ -30,6 +30,11 @@ pub(super) struct Linked {
 }
 
 impl Linked {
+    pub(super) fn into_standing(self) -> Standing {
+        let Self { relationship, from, to, style: _ } = self;
+        Standing { relationship, from, to }
+    }
+
     pub(super) fn is_seen_by(&self, caller: &Caller, way: Way) -> bool {
         let Relationship { name, body, .. } = &self.relationship;
         let (from, to) = ((&body.from.ns, self.from), (&body.to.ns, self.to));

@@ -5,7 +5,7 @@ use proto::convert::NewRelationship;
 use serve::Refusal;
 
 use super::failure::Failure;
-use super::tables::Tables;
+use super::tables::{Linked, Tables};
 use super::writer::Transaction;
 use crate::change::{Applied, Change, Origin, Plan, Write};
 use crate::delete::DeleteFacts;
@@ -64,7 +64,7 @@ impl Transaction<'_> {
             }
             Change::DeleteRelationship { reference, condition } => {
                 let target = tables.to_change(origin, &reference, refuse::relationship_not_found)?;
-                let before = tables.relationship(&target.key.name())?.map(|linked| linked.relationship);
+                let before = tables.relationship(&target.key.name())?.map(Linked::into_standing);
                 Ok(relationships::plan_delete(origin, &reference, &condition, before)?)
             }
             Change::RegisterNamespace { ns, style } => {
@@ -154,7 +154,7 @@ impl Tables<'_> {
             None => 0,
         };
         let (before, last) = if target.is_registered {
-            let before = self.relationship(&target.key.name())?.map(|linked| linked.relationship);
+            let before = self.relationship(&target.key.name())?.map(Linked::into_standing);
             (before, self.last(EntityKind::Relationship, &target.key)?.map(|(last, _)| last))
         } else {
             (None, None)

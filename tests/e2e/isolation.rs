@@ -29,7 +29,7 @@ fn every_method_has_a_good_request() {
     let given = Given::example();
     for method in rpcs::methods() {
         for path in rpcs::strings(&method.input()) {
-            let request = requests::request(&method, &path, &secret, &given);
+            let request = requests::request(&method, &path, &secret, &given, None);
             assert!(request.is_some(), "say in requests.rs what a good {} is", method.full_name());
         }
     }
@@ -55,11 +55,13 @@ impl Scene {
         let world = world::furnish(&cluster, &keys).await;
         let given = owner::given(&cluster, &keys, &world).await;
         let before = owner::dump(&cluster, &keys, &world).await;
-        for id in ["from", "to"] {
-            let key = proto::common::v1::Key { ns: world::VAULT.into(), id: id.into(), ..Default::default() };
-            let thing = Some(Thing { key: Some(key), r#type: "T".into(), ..Thing::default() });
-            let request = PutThingRequest { thing, ..Default::default() };
-            cluster.things().await.put_thing(signed(&keys.stranger, request)).await.expect("their own");
+        for (key, ns) in [(&keys.stranger, world::VAULT), (&keys.writer, world::YARD)] {
+            for id in ["from", "to"] {
+                let own = Some(proto::common::v1::Key { ns: ns.into(), id: id.into(), ..Default::default() });
+                let thing = Some(Thing { key: own, r#type: "T".into(), ..Thing::default() });
+                let request = PutThingRequest { thing, ..Default::default() };
+                cluster.things().await.put_thing(signed(key, request)).await.expect("their own");
+            }
         }
         Self { cluster, keys, world, given, before }
     }
@@ -88,6 +90,15 @@ impl Scene {
         println!("{}: {cells} cells, {} texts seen of {}", caller.name, visible.len(), self.world.markers.len());
     }
 
+    /// The writes of the matrix as somebody who may write in a namespace of their own: into that, about the owner's.
+    async fn check_writes(&self, caller: &Caller, doors: Doors) {
+        let writes: Vec<_> = rpcs::methods().into_iter().filter(|method| !requests::is_read(method)).collect();
+        let written = Matrix::new(&self.world, &self.given, caller, doors).run(&writes).await;
+        written.assert_right();
+        assert!(written.taken > 0, "{} may write nothing", caller.name);
+        println!("{}: {} cells, {} taken", caller.name, written.cells, written.taken);
+    }
+
     async fn nothing_has_changed(&self) {
         let after = owner::dump(&self.cluster, &self.keys, &self.world).await;
         assert!(self.before == after, "the owner's things have changed\n{}\n{after}", self.before);
@@ -101,6 +112,8 @@ async fn in_one_process_nobody_sees_what_they_may_not() {
     for caller in [Keys::anonymous(), scene.keys.neighbour(), scene.keys.stranger()] {
         scene.check(&caller, scene.through_the_gateway(&caller).await).await;
     }
+    let writer = scene.keys.writer();
+    scene.check_writes(&writer, scene.through_the_gateway(&writer).await).await;
     scene.nothing_has_changed().await;
 }
 
@@ -112,6 +125,8 @@ async fn in_separate_processes_nobody_sees_what_they_may_not() {
     for caller in [scene.keys.neighbour(), scene.keys.stranger()] {
         scene.check(&caller, scene.direct(&caller).await).await;
     }
+    let writer = scene.keys.writer();
+    scene.check_writes(&writer, scene.direct(&writer).await).await;
     scene.nothing_has_changed().await;
 }
 
@@ -129,12 +144,22 @@ async fn over_http(topology: Topology) {
     let scene = Scene::open(topology).await;
     let document = scene.cluster.http().get("/_/openapi.json").await.expect(200).json();
     over_http::assert_asks_have_all(&document, &scene.world.secrets, &scene.given);
-    for caller in [Keys::anonymous(), scene.keys.neighbour(), scene.keys.stranger()] {
+    let others = [Keys::anonymous(), scene.keys.neighbour(), scene.keys.stranger()];
+    for (caller, is_owner) in [(scene.keys.owner(), true)].into_iter().chain(others.map(|other| (other, false))) {
         let (http, world, given, caller) = (scene.cluster.http(), &scene.world, &scene.given, &caller);
-        let outcome = OverHttp { http, world, given, caller }.run().await;
-        outcome.assert_right();
-        let seen = outcome.seen.intersection(&world.markers.visible(&caller.eyes)).count();
-        println!("{} over HTTP: {} requests, {seen} texts seen", caller.name, outcome.cells);
+        let over_http = OverHttp { http, world, given, caller };
+        let read = over_http.read().await;
+        let visible = world.markers.visible(&caller.eyes);
+        let unseen: Vec<_> = visible.difference(&read.seen).collect();
+        assert!(unseen.is_empty(), "{} never sees {unseen:?} over HTTP", caller.name);
+        let mut cells = read.cells;
+        if !is_owner {
+            read.assert_right();
+            let written = over_http.write().await;
+            written.assert_right();
+            cells += written.cells;
+        }
+        println!("{} over HTTP: {cells} requests, {} texts seen", caller.name, visible.len());
     }
     let metrics = scene.cluster.http().get("/_/metrics").await.expect(200);
     assert!(scene.world.markers.found(&metrics.body).is_empty());

@@ -9,7 +9,13 @@ use harness::{
     cluster::{Cluster, Setup, Topology},
     http::Http,
 };
-use proto::events::v1::{AppendRequest, Event, QueryRequest, RelayBatch, events_service_client::EventsServiceClient};
+use proto::{
+    common::v1::Key,
+    events::v1::{
+        AppendRequest, AsOf, Event, QueryRequest, RelayBatch, StateAtRequest, as_of,
+        events_service_client::EventsServiceClient,
+    },
+};
 use serde_json::{Value, json};
 use tokio::{
     io::copy_bidirectional,
@@ -164,6 +170,48 @@ async fn with_the_relay_held_up_a_read_of_the_past_is_right_or_relay_behind() {
     gate.send(true).unwrap();
     assert_eq!(http.get(&format!("/river/a?at={second}")).await.expect(200).json()["content"], "level 2");
     assert_eq!(http.get(&format!("/river/a?at={first}")).await.expect(200).json()["content"], "level 1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_relay_held_up_what_became_private_is_hidden_from_who_waits_for_it() {
+    let target = Arc::default();
+    let (proxy, gate) = gated_proxy(Arc::clone(&target)).await;
+    let tenant = "a".parse().unwrap();
+    let [owner, guest] = [("owner", "admin:*"), ("guest", "read:elsewhere")]
+        .map(|(name, scope)| serve::Keyring::generate(&tenant, name, &[scope.parse().unwrap()]));
+    let setup = Setup::new(Topology::Separate).keys(format!("{}{}", owner.entry, guest.entry));
+    let cluster = setup.relay_through(proxy, target).start().await;
+    let (http, owner, guest) = (cluster.http(), format!("Bearer {}", owner.text), format!("Bearer {}", guest.text));
+    let put = async |visibility| {
+        let headers = [("authorization", owner.as_str()), ("content-type", "application/json")];
+        let body = json!({"type": "Gauge", "visibility": visibility}).to_string();
+        http.call(http::Method::PUT, "/river/a", &headers, &body).await.header("annals-ulid").to_owned()
+    };
+    let first = put("public").await;
+    let url = format!("/river/a?at={first}");
+    let over_http = async || http.call(http::Method::GET, &url, &[("authorization", &guest)], "").await;
+    over_http().await.expect(200);
+
+    gate.send(false).unwrap();
+    let hidden = put("private").await;
+    over_http().await.expect(404);
+    let directly = async |wait_for: &str| {
+        let key = Some(Key { ns: "river".into(), id: "a".into(), ..Key::default() });
+        let as_of = Some(AsOf { as_of: Some(as_of::AsOf::Ulid(first.clone())) });
+        let mut request =
+            tonic::Request::new(StateAtRequest { key, as_of, wait_for: wait_for.into(), ..Default::default() });
+        request.metadata_mut().insert("authorization", guest.parse().unwrap());
+        request.metadata_mut().insert("grpc-timeout", "1S".parse().unwrap());
+        cluster.events().await.state_at(request).await.map_or_else(|status| status.code(), |_| tonic::Code::Ok)
+    };
+    assert_eq!(directly("").await, tonic::Code::Ok, "events cannot know yet");
+    assert_eq!(directly(&hidden).await, tonic::Code::Unavailable);
+    gate.send(true).unwrap();
+    // As the owner, who sees when it has arrived.
+    let arrived =
+        http.call(http::Method::GET, &format!("/river/a?at={hidden}"), &[("authorization", &owner)], "").await;
+    arrived.expect(200);
+    assert_eq!(directly("").await, tonic::Code::NotFound);
 }
 
 /// With a deadline of a second, so that the test need not wait for the default one.

@@ -56,10 +56,19 @@ pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Re
     let Args { name, at, variant, relationship, relationships, embedding } = args;
     let path = name.with_variant(variant)?;
     if relationships {
-        let request =
-            ListRelationshipsRequest { thing: Some(key(&path)), page_size: RELATIONSHIPS, ..Default::default() };
-        let page = client.things().list_relationships(request).await?.into_inner();
-        render::relationships(&page.relationships, &page.next_page_token, is_json);
+        let (mut found, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let page_size = RELATIONSHIPS - found.len() as i32;
+            let request =
+                ListRelationshipsRequest { thing: Some(key(&path)), page_size, page_token, ..Default::default() };
+            let page = client.things().list_relationships(request).await?.into_inner();
+            found.extend(page.relationships);
+            page_token = page.next_page_token;
+            if page_token.is_empty() || found.len() >= RELATIONSHIPS as usize {
+                break;
+            }
+        }
+        render::relationships(&found, &page_token, is_json);
         return Ok(());
     }
     let kind = if relationship { EntityKind::Relationship } else { EntityKind::Thing };

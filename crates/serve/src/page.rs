@@ -3,11 +3,14 @@
 //! Owns the sizes and the binding of a token to the tenant and the question that it was given out for. A token gives no
 //! right: every page is checked like the first. Never knows what a position is.
 
+mod seal;
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use domain::TenantId;
 use proto::common::v1::Reason;
 use sha2::{Digest as _, Sha256};
 
+pub use self::seal::Seal;
 use crate::refusal::Refusal;
 
 /// Items on a page whose size nobody gave.

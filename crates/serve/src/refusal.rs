@@ -249,6 +249,7 @@ pub fn code(reason: Reason) -> Code {
         | Reason::EndMissing
         | Reason::CanonicalMissing
         | Reason::RelationshipsExhausted
+        | Reason::DependentsExceeded
         | Reason::RelayGap => Code::FailedPrecondition,
         Reason::RelayBehind | Reason::JournalUnavailable | Reason::StoreUnavailable | Reason::PeerUnavailable => {
             Code::Unavailable

@@ -7,7 +7,8 @@ use ulid::Ulid;
 use super::*;
 use crate::{
     filter::About,
-    fixture::{Fixture, after, event, event_about, event_reader, key, reader_of, thing},
+    fixture::{Fixture, after, entity, event, event_about, event_reader, key, reader_of, thing},
+    history::History,
 };
 
 fn everything() -> Query {
@@ -151,4 +152,9 @@ async fn a_private_state_before_is_left_out_of_a_public_mutation() {
     assert_eq!(seen.len(), 1);
     assert!(seen[0].data.starts_with("{\"before\":null,"), "{}", seen[0].data);
     assert!(!seen[0].data.contains("secret"));
+    let history = History { entity: entity(EntityKind::Thing, "onet/a"), page_size: 50, after: None };
+    let told = fixture.log.history(&event_reader(), &history).unwrap().mutations;
+    assert_eq!((seen[0].mutation_type.as_str(), told[0].mutation_type().as_str()), ("created", "created"));
+    let whole = fixture.log.query(&reader_of("onet"), everything()).await.unwrap().events;
+    assert_eq!(whole[1].mutation_type, "updated");
 }

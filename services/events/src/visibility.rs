@@ -82,6 +82,8 @@ impl<'a> Sight<'a> {
         }
         let mutation = log::mutation(event.clone())?;
         let Some(mutation) = self.of_mutation(mutation, asked)? else { return Ok(None) };
+        // As it is told in a history: a state whose predecessor is hidden begins with it.
+        event.mutation_type = mutation.mutation_type().as_str().into();
         event.data = mutation.data().as_str().into();
         if !may_read {
             event.metadata = String::new();

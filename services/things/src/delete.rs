@@ -1,8 +1,8 @@
 //! Deleting a thing, with all that cannot be without it.
 //!
-//! Owns what goes with a thing and in which order. Never reads or writes the store.
+//! Owns how much may go with a thing. Never reads or writes the store.
 
-use domain::{Condition, Key, Reference, Relationship, Thing};
+use domain::{Condition, Key, Mutation, Reference, State, Thing};
 use serve::Refusal;
 use ulid::Ulid;
 
@@ -50,32 +50,51 @@ impl Applied {
 pub(crate) struct DeleteFacts {
     /// Its present state.
     pub(crate) before: Option<Thing>,
-    /// The variants of a canonical thing.
-    pub(crate) variants: Vec<Thing>,
-    /// The relationships at a canonical thing, each once.
-    pub(crate) relationships: Vec<Relationship>,
+    /// What goes with it.
+    pub(crate) dependents: Dependents,
 }
 
-/// What deleting the thing of that name does.
-pub(crate) fn plan(
-    origin: Origin<'_>,
-    reference: &Reference,
-    condition: &Condition,
-    facts: DeleteFacts,
-) -> Result<Plan, Refusal> {
-    let DeleteFacts { before, variants, relationships } = facts;
+/// The variants of a canonical thing and the relationships at it; counted until they are too many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Dependents {
+    pub(crate) count: u64,
+    /// Of their content, code and data.
+    pub(crate) bytes: u64,
+}
+
+impl Dependents {
+    /// The most that goes with one thing. A deletion is one transaction, and every other write waits for it: so many
+    /// small ones take about a second.
+    pub(crate) const MAX_COUNT: u64 = 20_000;
+    /// The most bytes that go with one thing: all of them are written once more, into the outbox.
+    pub(crate) const MAX_BYTES: u64 = 64 << 20;
+}
+
+/// The thing that is deleted, unless that is refused.
+pub(crate) fn check(reference: &Reference, condition: &Condition, facts: DeleteFacts) -> Result<Thing, Refusal> {
+    let DeleteFacts { before, dependents } = facts;
     let before = before.ok_or_else(|| refuse::thing_not_found(reference))?;
     condition::check(condition, &before.key, Some(before.etag), || refuse::thing_not_found(reference))?;
-    let gone = (variants.len(), relationships.len());
-    // What depends on the thing goes first, so that no moment of history has a relationship without its end.
-    let mut mutations = Vec::with_capacity(gone.0 + gone.1 + 1);
-    for relationship in relationships {
-        mutations.push(origin.relationship(origin.ulid_after(Some(relationship.etag.0)), Some(relationship), None));
+    if dependents.count > Dependents::MAX_COUNT || dependents.bytes > Dependents::MAX_BYTES {
+        return Err(refuse::dependents_exceeded(&before.key));
     }
-    for thing in variants.into_iter().chain([before.clone()]) {
-        mutations.push(origin.thing(origin.ulid_after(Some(thing.etag.0)), Some(thing), None));
+    Ok(before)
+}
+
+/// The deletion of one name.
+pub(crate) fn deletion(origin: Origin<'_>, before: State) -> Mutation {
+    match before {
+        State::Thing(thing) => origin.thing(origin.ulid_after(Some(thing.etag.0)), Some(thing), None),
+        State::Relationship(relationship) => {
+            origin.relationship(origin.ulid_after(Some(relationship.etag.0)), Some(relationship), None)
+        }
     }
-    let ulid = mutations.last().expect("the thing itself is deleted").ulid;
-    let applied = Applied::Deleted { key: before.key, ulid, variants: gone.0, relationships: gone.1 };
-    Ok(Plan { register: None, mutations, applied })
+}
+
+/// What deleting `thing` does, once what depends on it is gone: `variants` and `relationships` of them.
+pub(crate) fn plan(origin: Origin<'_>, thing: Thing, variants: usize, relationships: usize) -> Plan {
+    let key = thing.key.clone();
+    let mutation = deletion(origin, State::Thing(thing));
+    let applied = Applied::Deleted { key, ulid: mutation.ulid, variants, relationships };
+    Plan { register: None, mutations: vec![mutation], applied }
 }

@@ -1,6 +1,7 @@
 //! Listing things, page by page.
 //!
-//! Owns how pages follow each other. Never says how many things there are that the caller may not see.
+//! Owns how pages follow each other. Never says what there is that the caller may not see: a page may end there, and then
+//! its token is sealed.
 
 use domain::{Namespace, Style, Thing, TypeName};
 use serve::page::{Binding, MAX_BYTES};
@@ -13,7 +14,7 @@ use crate::store::{Page, ThingQuery};
 /// Which page of a list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct PageRequest {
-    /// Items on it.
+    /// Items on it, at most.
     pub(crate) size: usize,
     /// Token of the page; empty for the first one.
     pub(crate) token: String,
@@ -28,11 +29,15 @@ pub(crate) struct Listed<T> {
     pub(crate) next_page_token: String,
 }
 
+/// Rows that are looked at for one page, so that a list of little among much costs no more than one of everything. A row
+/// that is looked at and not shown counts once more for every 4 KiB that were read of it.
+pub(crate) const SCAN: usize = 10_000;
+
 impl<T> Listed<T> {
-    pub(crate) fn new(page: Page<T>, token_after: impl FnOnce(&T) -> String) -> Self {
-        let Page { items, has_more } = page;
-        let last = items.last().filter(|_| has_more);
-        Self { next_page_token: last.map(token_after).unwrap_or_default(), items }
+    /// Of what the store found; `token` is of the page that begins after a position.
+    pub(crate) fn new<P>(page: Page<T, P>, token: impl FnOnce(P) -> String) -> Self {
+        let Page { items, next } = page;
+        Self { items, next_page_token: next.map(token).unwrap_or_default() }
     }
 }
 
@@ -48,9 +53,9 @@ impl Things {
         let type_name = thing_type.as_ref().map_or("", TypeName::as_str);
         let question = ["things", ns.as_str(), type_name].map(str::as_bytes);
         let binding = Binding::new(&caller.tenant, &question);
-        let after = binding.position(&page.token, Position::from_bytes)?;
-        let query = ThingQuery { ns, thing_type, after, limit: page.size, room: MAX_BYTES };
+        let after = self.store.seal.position(binding, &page.token, Position::from_bytes)?;
+        let query = ThingQuery { ns, thing_type, after, limit: page.size, room: MAX_BYTES, scan: SCAN };
         let found = self.store.things.list(caller, query).await?;
-        Ok(Listed::new(found, |(last, _)| binding.token(&(last.key.id.clone(), last.key.variant.clone()).to_bytes())))
+        Ok(Listed::new(found, |next| self.store.seal.token(binding, &next.to_bytes())))
     }
 }

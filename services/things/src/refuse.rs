@@ -6,6 +6,8 @@ use domain::{Etag, Key, Namespace, Reference, Style};
 use proto::common::v1::Reason;
 use serve::Refusal;
 
+use crate::delete::Dependents;
+
 /// When a write is worth another try while the outbox is full: about how long events takes to restart.
 const OUTBOX_RETRY: Duration = Duration::from_secs(5);
 
@@ -61,6 +63,13 @@ pub(crate) fn end_missing(end: &'static str, name: &Reference) -> Refusal {
     Refusal::new(Reason::EndMissing, format!("{end}: thing {name} does not exist")).with("end", end)
 }
 
+/// Of a put over a relationship that the caller may write and does not see.
+pub(crate) fn relationship_unseen(key: &Key) -> Refusal {
+    let message =
+        format!("relationship {key} is taken, and an end that it has does not exist for you: delete it first");
+    Refusal::new(Reason::EndMissing, message)
+}
+
 pub(crate) fn canonical_missing(key: &Key) -> Refusal {
     let canonical = key.to_canonical();
     Refusal::new(Reason::CanonicalMissing, format!("{key} is a variant of {canonical}, which does not exist"))
@@ -69,6 +78,15 @@ pub(crate) fn canonical_missing(key: &Key) -> Refusal {
 pub(crate) fn relationships_exhausted(from: &domain::Name, limit: usize) -> Refusal {
     let message = format!("{from} has {limit} outgoing relationships, the most that a thing may have");
     Refusal::new(Reason::RelationshipsExhausted, message)
+}
+
+pub(crate) fn dependents_exceeded(key: &Key) -> Refusal {
+    let (count, bytes) = (Dependents::MAX_COUNT, Dependents::MAX_BYTES);
+    let message = format!(
+        "at most {count} variants and relationships, of {bytes} bytes together, are deleted with a thing, and {key} has \
+         more: delete relationships at it (or variants of it) first"
+    );
+    Refusal::new(Reason::DependentsExceeded, message)
 }
 
 pub(crate) fn as_of_in_future() -> Refusal {

@@ -12,7 +12,7 @@ use ulid::Ulid;
 
 use crate::change::{Applied, Change, Origin, Outcome, Plan};
 use crate::delete::Deleted;
-use crate::list::{Listed, PageRequest};
+use crate::list::{Listed, PageRequest, SCAN};
 use crate::naming::Target;
 use crate::page::Position;
 use crate::sight::{Way, sees};
@@ -75,13 +75,14 @@ impl Things {
             thing: thing.clone(),
             direction,
             relationship_type,
-            after: binding.position(&page.token, Position::from_bytes)?,
+            after: self.store.seal.position(binding, &page.token, Position::from_bytes)?,
             limit: page.size,
             room: MAX_BYTES,
+            scan: SCAN,
         };
         let found = self.store.relationships.relationships(caller, query).await?;
         let found = found.ok_or_else(|| refuse::thing_not_found(&thing))?;
-        Ok(Listed::new(found, |(last, _)| binding.token(&last.name.to_bytes())))
+        Ok(Listed::new(found, |next| self.store.seal.token(binding, &next.to_bytes())))
     }
 }
 
@@ -89,7 +90,7 @@ impl Things {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct RelationshipFacts {
     /// Its present state.
-    pub(crate) before: Option<Relationship>,
+    pub(crate) before: Option<Standing>,
     /// Its newest mutation.
     pub(crate) last: Option<Ulid>,
     /// The thing that it starts from, if there is one.
@@ -98,6 +99,25 @@ pub(crate) struct RelationshipFacts {
     pub(crate) to: Option<End>,
     /// How many relationships start from `from`, counted up to [`MAX_OUTGOING`].
     pub(crate) outgoing: usize,
+}
+
+/// A relationship that is there, with who sees its ends.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Standing {
+    pub(crate) relationship: Relationship,
+    pub(crate) from: Visibility,
+    pub(crate) to: Visibility,
+}
+
+impl Standing {
+    /// Whether a caller who may write its name, and who names these things, sees it.
+    fn is_seen_by(&self, caller: &Caller, named: &[&Name]) -> bool {
+        let body = &self.relationship.body;
+        [(&body.from, self.from), (&body.to, self.to)].into_iter().all(|(end, visibility)| {
+            let way = if named.contains(&end) { Way::ByName } else { Way::Listed };
+            sees(caller, way, &end.ns, visibility)
+        })
+    }
 }
 
 /// A thing at an end of a relationship.
@@ -118,6 +138,12 @@ pub(crate) fn plan_put(
     let Target { key, style, is_registered } = target;
     let RelationshipFacts { before, last, from, to, outgoing } = facts;
     let NewRelationship { reference, relationship_type, from: from_name, to: to_name, visibility, data } = relationship;
+    // Before the condition, whose refusals tell the etag.
+    let named: Vec<&Name> = [&from, &to].into_iter().flatten().map(|end| &end.name).collect();
+    if before.as_ref().is_some_and(|before| !before.is_seen_by(origin.caller, &named)) {
+        return Err(refuse::relationship_unseen(&key));
+    }
+    let before = before.map(|before| before.relationship);
     let present = before.as_ref().map(|before| before.etag);
     condition::check(condition, &key, present, || refuse::relationship_not_found(&reference))?;
     let from = visible_end(origin.caller, "from", &from_name, from)?;
@@ -140,16 +166,20 @@ pub(crate) fn plan_put(
     Ok(Plan { register, mutations, applied: Applied::Relationship { relationship, style, outcome } })
 }
 
-/// What deleting the relationship of that name, whose present state is `before`, does.
+/// What deleting the relationship of that name, whose present state is `before`, does. Who may write the name frees it,
+/// even where they do not see what has it; then another etag is not told from an absent name.
 pub(crate) fn plan_delete(
     origin: Origin<'_>,
     reference: &Reference,
     condition: &Condition,
-    before: Option<Relationship>,
+    before: Option<Standing>,
 ) -> Result<Plan, Refusal> {
-    let before = before.ok_or_else(|| refuse::relationship_not_found(reference))?;
+    let standing = before.ok_or_else(|| refuse::relationship_not_found(reference))?;
+    let is_seen = standing.is_seen_by(origin.caller, &[]);
+    let before = standing.relationship;
     let key = domain::Key::from(before.name.clone());
-    condition::check(condition, &key, Some(before.etag), || refuse::relationship_not_found(reference))?;
+    let checked = condition::check(condition, &key, Some(before.etag), || refuse::relationship_not_found(reference));
+    checked.map_err(|refusal| if is_seen { refusal } else { refuse::relationship_not_found(reference) })?;
     let ulid = origin.ulid_after(Some(before.etag.0));
     let applied = Applied::Deleted { key, ulid, variants: 0, relationships: 0 };
     Ok(Plan { register: None, mutations: vec![origin.relationship(ulid, Some(before), None)], applied })

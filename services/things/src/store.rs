@@ -17,6 +17,7 @@ use domain::{
 };
 use futures::future::BoxFuture;
 use serve::health::Readiness;
+use serve::page::Seal;
 use serve::{Caller, Refusal, Tasks};
 use ulid::Ulid;
 
@@ -43,7 +44,7 @@ pub(crate) trait ThingStore: Send + Sync {
     fn read<'a>(&'a self, caller: &'a Caller, wanted: &'a Wanted) -> Answer<'a, Vec<Read>>;
 
     /// A page of the things of one namespace that the caller may see listed, by id, then variant, as bytes.
-    fn list(&self, caller: &Caller, query: ThingQuery) -> Answer<'_, Page<(Thing, Style)>>;
+    fn list(&self, caller: &Caller, query: ThingQuery) -> Answer<'_, ThingPage>;
 }
 
 /// Relationships, of every tenant. They are written through [`ThingStore::write`].
@@ -57,11 +58,7 @@ pub(crate) trait RelationshipStore: Send + Sync {
 
     /// A page of the relationships at one thing that the caller may see listed, with both ends, by name as bytes.
     /// `None` if the caller may not see the thing.
-    fn relationships(
-        &self,
-        caller: &Caller,
-        query: RelationshipQuery,
-    ) -> Answer<'_, Option<Page<(Relationship, Style)>>>;
+    fn relationships(&self, caller: &Caller, query: RelationshipQuery) -> Answer<'_, Option<RelationshipPage>>;
 }
 
 /// Mutations on their way to events.
@@ -80,9 +77,10 @@ pub(crate) trait Outbox: Send + Sync {
     fn backlog(&self) -> Backlog;
 }
 
-/// The three of one backend.
+/// The three of one backend, and what page tokens are sealed with: made with the database, so that it outlives a process.
 #[derive(Clone)]
 pub(crate) struct Store {
+    pub(crate) seal: Seal,
     pub(crate) things: Arc<dyn ThingStore>,
     pub(crate) relationships: Arc<dyn RelationshipStore>,
     pub(crate) outbox: Arc<dyn Outbox>,
@@ -95,7 +93,8 @@ pub(crate) async fn open(url: &str, clock: Clock, readiness: Readiness, tasks: &
         Some(("sqlite", file)) => {
             let backend = sqlite::open(Path::new(file), clock, readiness, tasks).await;
             let backend = Arc::new(backend.with_context(|| format!("{file} cannot be opened"))?);
-            Ok(Store { things: backend.clone(), relationships: backend.clone(), outbox: backend })
+            let seal = backend.seal();
+            Ok(Store { seal, things: backend.clone(), relationships: backend.clone(), outbox: backend })
         }
         _ => anyhow::bail!("things_store: `{url}` is no store: sqlite:FILE"),
     }
@@ -131,6 +130,8 @@ pub(crate) struct ThingQuery {
     pub(crate) after: Option<(Id, Variant)>,
     pub(crate) limit: usize,
     pub(crate) room: usize,
+    /// Rows to look at; at least one.
+    pub(crate) scan: usize,
 }
 
 /// Which relationships to list.
@@ -142,6 +143,8 @@ pub(crate) struct RelationshipQuery {
     pub(crate) after: Option<Name>,
     pub(crate) limit: usize,
     pub(crate) room: usize,
+    /// Rows to look at; at least one.
+    pub(crate) scan: usize,
 }
 
 /// Which end of a relationship a thing is.
@@ -152,13 +155,18 @@ pub(crate) enum Direction {
     Incoming,
 }
 
-/// Some rows of a list.
+/// Some rows of a list: as many as fit, or fewer where enough rows have been looked at.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Page<T> {
+pub(crate) struct Page<T, P> {
     pub(crate) items: Vec<T>,
-    /// Whether a visible row follows.
-    pub(crate) has_more: bool,
+    /// After what the next page begins, visible or not; `None` where no visible row can follow.
+    pub(crate) next: Option<P>,
 }
+
+/// Some things, each with the style of its namespace.
+pub(crate) type ThingPage = Page<(Thing, Style), (Id, Variant)>;
+/// Some relationships, each with the style of its namespace.
+pub(crate) type RelationshipPage = Page<(Relationship, Style), Name>;
 
 /// A resolved name that the caller may know of.
 #[derive(Clone, PartialEq, Eq, Debug)]

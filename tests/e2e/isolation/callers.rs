@@ -4,7 +4,11 @@ use harness::cluster::{Cluster, Setup, Topology};
 use serve::Keyring;
 use tonic::Request;
 
-use super::{sight::Eyes, wire::Door, world::OPEN};
+use super::{
+    sight::Eyes,
+    wire::Door,
+    world::{OPEN, YARD},
+};
 
 /// The principals that write; a text that nobody but readers may see.
 pub(crate) const OWNER: &str = "mk9999999901";
@@ -18,6 +22,7 @@ pub(crate) struct Keys {
     pub(crate) owner: String,
     pub(crate) keeper: String,
     pub(crate) neighbour: String,
+    pub(crate) writer: String,
     pub(crate) stranger: String,
 }
 
@@ -28,6 +33,8 @@ pub(crate) struct Caller {
     pub(crate) eyes: Eyes,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) host: Option<&'static str>,
+    /// The namespace of the owner's tenant that they may write in.
+    pub(crate) home: Option<&'static str>,
 }
 
 impl Keys {
@@ -45,6 +52,7 @@ impl Keys {
             owner: key("a", OWNER, &all),
             keeper: key("a", KEEPER, &all),
             neighbour: key("a", "neighbour", &["read:open", "events:read"]),
+            writer: key("a", "writer", &[&format!("write:{YARD}"), "events:write"]),
             stranger: key("b", "stranger", &all),
         };
         let toml = format!("{toml}[hosts]\n\"{HOST}\" = \"a\"\n");
@@ -67,6 +75,12 @@ impl Keys {
         Caller::keyed("the neighbour", &self.neighbour, Eyes { of_tenant: true, reads: |ns| ns == OPEN, events: true })
     }
 
+    /// A key of the owner's tenant that may write in a namespace of its own, and append events.
+    pub(crate) fn writer(&self) -> Caller {
+        let eyes = Eyes { of_tenant: true, reads: |ns| ns == YARD, events: false };
+        Caller { home: Some(YARD), ..Caller::keyed("the writer", &self.writer, eyes) }
+    }
+
     /// Admin of another tenant.
     pub(crate) fn stranger(&self) -> Caller {
         Caller::keyed("the stranger", &self.stranger, Eyes { of_tenant: false, reads: |_| false, events: false })
@@ -75,13 +89,13 @@ impl Keys {
     /// Nobody, at the owner's host.
     pub(crate) fn anonymous() -> Caller {
         let eyes = Eyes { of_tenant: true, reads: |_| false, events: false };
-        Caller { name: "the anonymous caller", eyes, headers: Vec::new(), host: Some(HOST) }
+        Caller { name: "the anonymous caller", eyes, headers: Vec::new(), host: Some(HOST), home: None }
     }
 }
 
 impl Caller {
     fn keyed(name: &'static str, key: &str, eyes: Eyes) -> Self {
-        Self { name, eyes, headers: vec![("authorization", format!("Bearer {key}"))], host: None }
+        Self { name, eyes, headers: vec![("authorization", format!("Bearer {key}"))], host: None, home: None }
     }
 
     /// Their connections to a server.

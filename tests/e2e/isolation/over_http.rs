@@ -30,23 +30,30 @@ pub(crate) struct OverHttp<'a> {
 }
 
 impl OverHttp<'_> {
-    /// Sends every request: those that read first, because what a stranger writes they may read.
-    pub(crate) async fn run(&self) -> Outcome {
+    /// Sends every request that reads, and follows every tail.
+    pub(crate) async fn read(&self) -> Outcome {
+        let reads = self.every(asks).filter(|(_, ask)| ask.is_read());
         let (outcome, written) = (Mutex::new(Outcome::default()), Mutex::new(BTreeSet::new()));
-        let every = |asks: fn(&Secret, &Given) -> Vec<Ask>| {
-            let of = move |secret| asks(secret, self.given).into_iter().map(move |ask| (secret, ask));
-            self.world.secrets.iter().flat_map(of).collect::<Vec<_>>()
-        };
-        let (reads, writes): (Vec<_>, Vec<_>) = every(asks).into_iter().partition(|(_, ask)| ask.is_read());
         let check = |(secret, ask)| self.check(secret, ask, &outcome, &written);
         futures::join!(
-            async {
-                stream::iter(reads).map(check).buffer_unordered(AT_A_TIME).collect::<Vec<()>>().await;
-                stream::iter(writes).map(check).buffer_unordered(AT_A_TIME).collect::<Vec<()>>().await;
-            },
-            stream::iter(every(follows)).map(check).buffer_unordered(TAILS_AT_A_TIME).collect::<Vec<()>>(),
+            stream::iter(reads).map(check).buffer_unordered(AT_A_TIME).collect::<Vec<()>>(),
+            stream::iter(self.every(follows)).map(check).buffer_unordered(TAILS_AT_A_TIME).collect::<Vec<()>>(),
         );
         outcome.into_inner().expect("no panic")
+    }
+
+    /// Sends every request that writes. To be done last: what a stranger writes they may read.
+    pub(crate) async fn write(&self) -> Outcome {
+        let writes = self.every(asks).filter(|(_, ask)| !ask.is_read());
+        let (outcome, written) = (Mutex::new(Outcome::default()), Mutex::new(BTreeSet::new()));
+        let check = |(secret, ask)| self.check(secret, ask, &outcome, &written);
+        stream::iter(writes).map(check).buffer_unordered(AT_A_TIME).collect::<Vec<()>>().await;
+        outcome.into_inner().expect("no panic")
+    }
+
+    fn every(&self, asks: fn(&Secret, &Given) -> Vec<Ask>) -> impl Iterator<Item = (&Secret, Ask)> {
+        let of = move |secret| asks(secret, self.given).into_iter().map(move |ask| (secret, ask));
+        self.world.secrets.iter().flat_map(of)
     }
 
     async fn check(&self, secret: &Secret, ask: Ask, outcome: &Mutex<Outcome>, written: &Mutex<BTreeSet<String>>) {

@@ -1,20 +1,23 @@
 //! What the owner sees: everything there is, and what they are given to go on with.
 
+use std::collections::HashSet;
+
 use harness::cluster::Cluster;
 use proto::{
-    events::v1::{HistoryRequest, QueryRequest, QueryResponse},
+    events::v1::{HistoryRequest, QueryRequest},
     things::v1::{ListRelationshipsRequest, ListThingsRequest},
 };
 
 use super::{
     callers::{Keys, signed},
     requests::Given,
-    world::{Secret, VAULT, World},
+    world::{Secret, VAULT, World, YARD},
 };
 
 const WHOLE: i32 = 1_000;
 
-/// Every thing, relationship and event of the owner's tenant, as text.
+/// Every thing, relationship and event of the owner's tenant but what the writer wrote in their namespace or appended, as
+/// text.
 pub(crate) async fn dump(cluster: &Cluster, keys: &Keys, world: &World) -> String {
     let (mut things, mut events) = (cluster.things().await, cluster.events().await);
     let mut dump = Vec::new();
@@ -30,14 +33,26 @@ pub(crate) async fn dump(cluster: &Cluster, keys: &Keys, world: &World) -> Strin
             }
             let request = ListRelationshipsRequest { thing: thing.key, page_size: WHOLE, ..Default::default() };
             let at = things.list_relationships(signed(&keys.owner, request)).await.expect("listed").into_inner();
-            dump.push(format!("{at:?}"));
+            let others = at.relationships.iter().filter(|at| at.key.as_ref().is_none_or(|key| key.ns != YARD));
+            dump.extend(others.map(|at| format!("{at:?}")));
         }
     }
-    let request = QueryRequest { page_size: WHOLE, ..Default::default() };
-    let QueryResponse { events, next_page_token, cost: _ } =
-        events.query(signed(&keys.owner, request)).await.expect("queried").into_inner();
-    assert_eq!(next_page_token, "", "one page has them all");
-    dump.extend(events.iter().map(|event| format!("{event:?}")));
+    let appended = world.secrets.iter().filter(|secret| secret.event_type != "mutation");
+    let appended: HashSet<_> = appended.map(|secret| secret.ulid.as_str()).collect();
+    let mut page_token = String::new();
+    loop {
+        let request = QueryRequest { page_size: WHOLE, page_token, ..Default::default() };
+        let page = events.query(signed(&keys.owner, request)).await.expect("queried").into_inner();
+        let others = page.events.iter().filter(|event| {
+            let is_mutation = event.event_type == "mutation";
+            if is_mutation { event.entity_ns != YARD } else { appended.contains(event.ulid.as_str()) }
+        });
+        dump.extend(others.map(|event| format!("{event:?}")));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
     dump.join("\n")
 }
 

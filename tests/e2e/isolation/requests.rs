@@ -50,14 +50,18 @@ pub(crate) fn is_read(method: &MethodDescriptor) -> bool {
 }
 
 /// A good request about `secret` with the owner's text in the string at `path`; `None` for a method that has no such
-/// request yet.
+/// request yet. Somebody with a `home` writes to that name where `path` is not itself a part of the name: so that
+/// what is asked is not only whether they may write the owner's.
 pub(crate) fn request(
     method: &MethodDescriptor,
     path: &[FieldDescriptor],
     secret: &Secret,
     given: &Given,
+    home: Option<&Key>,
 ) -> Option<Vec<u8>> {
-    let good = good(method.name(), &rpcs::spell(path), secret)?;
+    let names_it = path.iter().rev().nth(1).is_some_and(|above| above.name() == "key");
+    let home = home.filter(|_| !is_read(method) && !names_it);
+    let good = good(method.name(), &rpcs::spell(path), secret, home)?;
     let mut request = DynamicMessage::decode(method.input(), &*good).expect("a good request is one");
     let (field, above) = path.split_last().expect("a string is somewhere");
     if field.parent_message().full_name() == "annals.common.v1.Key" {
@@ -113,9 +117,10 @@ fn text(field: &str, secret: &Secret) -> String {
 }
 
 /// A request of a method that is good when the string at `path` is set.
-fn good(method: &str, path: &str, secret: &Secret) -> Option<Vec<u8>> {
-    let key = || Some(secret.key());
-    let own = |id: &str| Some(Key { ns: VAULT.into(), id: id.into(), ..Key::default() });
+fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>) -> Option<Vec<u8>> {
+    let key = || Some(home.cloned().unwrap_or_else(|| secret.key()));
+    let home_ns = home.map_or(VAULT, |home| &home.ns);
+    let own = |id: &str| Some(Key { ns: home_ns.into(), id: id.into(), ..Key::default() });
     let kind = secret.kind.into();
     let thing = || Thing { key: key(), r#type: "T".into(), ..Thing::default() };
     let relationship =

@@ -32,7 +32,7 @@ fn calls(secret: &Secret, scene: &Scene) -> Vec<(MethodDescriptor, Vec<u8>)> {
     let methods = rpcs::methods().into_iter().filter(|method| !method.is_server_streaming());
     let calls = methods.map(|method| {
         let path = rpcs::strings(&method.input()).swap_remove(0);
-        let request = requests::request(&method, &path, secret, &scene.given).expect("a good request");
+        let request = requests::request(&method, &path, secret, &scene.given, None).expect("a good request");
         (method, request)
     });
     calls.collect()

@@ -14,6 +14,9 @@ pub(crate) const VAULT: &str = "vault";
 /// The namespace that the neighbour may read.
 pub(crate) const OPEN: &str = "open";
 
+/// The namespace that the writer may write in; nothing of the owner is there.
+pub(crate) const YARD: &str = "yard";
+
 /// Everything of the owner that a call can be about.
 #[derive(Debug)]
 pub(crate) struct World {

@@ -90,9 +90,10 @@ impl Store {
 
     /// Runs a future of this store on this thread.
     pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
-        // Not the runtime's own: that refuses to block a thread on which it runs tasks, as a test's.
+        // Not the runtime's own `block_on`, which refuses a thread that runs tasks. Without tokio's budget, because a task
+        // whose budget is spent is woken by its scheduler, which this thread may be.
         let _entered = self.runtime.enter();
-        futures::executor::block_on(work)
+        futures::executor::block_on(tokio::task::unconstrained(work))
     }
 
     /// The store and the key of a location, for readers of parts of a file.

@@ -93,6 +93,10 @@ cases! {
         a_name_that_is_created_again_goes_on_after_its_last_ulid
         a_name_that_is_created_again_is_created_anew
         what_depends_on_a_thing_is_deleted_before_it
+        a_deletion_takes_however_many_steps_it_needs
+        a_deletion_of_more_dependents_than_a_write_takes_is_refused_and_keeps_all
+        a_deletion_of_more_bytes_than_a_write_takes_is_refused_until_some_are_gone
+        a_refused_condition_comes_before_too_many_dependents
     }
     variants {
         a_variant_needs_its_canonical_thing
@@ -121,6 +125,11 @@ cases! {
         a_page_ends_before_it_is_too_large
         a_namespace_lists_its_own_things_only
         the_last_page_has_no_token
+        a_page_of_things_ends_where_enough_rows_have_been_looked_at
+        a_page_of_relationships_ends_where_enough_rows_have_been_looked_at
+        a_large_relationship_that_is_not_shown_counts_for_many
+        the_first_page_of_little_among_much_is_short_and_its_token_goes_on
+        a_page_token_is_good_after_a_restart
     }
     relationships {
         a_relationship_is_read_back_as_it_was_given
@@ -177,6 +186,9 @@ cases! {
         registering_on_the_way_needs_write
         a_peer_writes_nothing
         a_relationship_needs_write_on_its_own_namespace_only
+        a_writer_who_does_not_see_a_relationship_cannot_put_over_it_nor_learn_its_etag
+        a_writer_who_does_not_see_a_relationship_frees_its_name
+        a_writer_who_names_the_unlisted_end_puts_again
     }
     resolutions {
         a_name_resolves_to_its_key_style_and_last_ulid

@@ -17,10 +17,12 @@ mod writer;
 
 use std::sync::Arc;
 
-use domain::{EntityKind, Reference, Relationship, Style, Thing};
+use domain::{EntityKind, Reference, Relationship, Style};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use serve::page::Seal;
 use serve::{Caller, Refusal};
+use ulid::Ulid;
 
 pub(super) use open::open;
 
@@ -29,8 +31,8 @@ use self::readers::Readers;
 use self::tables::Tables;
 use self::writer::Writer;
 use super::{
-    Answer, Backlog, Lease, Outbox, Page, Read, RelationshipQuery, RelationshipStore, Resolved, Taken, ThingQuery,
-    ThingStore, Wanted,
+    Answer, Backlog, Lease, Outbox, Read, RelationshipPage, RelationshipQuery, RelationshipStore, Resolved, Taken,
+    ThingPage, ThingQuery, ThingStore, Wanted,
 };
 use crate::change::{Applied, Write};
 use crate::refuse;
@@ -40,8 +42,16 @@ pub(super) struct Sqlite {
     writer: Writer,
     readers: Arc<Readers>,
     waiting: Arc<Waiting>,
+    relay: Ulid,
     /// Held as long as the database is open: one process at a time has it.
     _lock: std::fs::File,
+}
+
+impl Sqlite {
+    /// What page tokens are sealed with: the id of the relay is random, is made with the database, and goes to events only.
+    pub(super) fn seal(&self) -> Seal {
+        Seal::new(&self.relay.to_bytes())
+    }
 }
 
 /// Reads of at most so many things are made where they are asked for: a point read is two or three index lookups in
@@ -82,7 +92,7 @@ impl ThingStore for Sqlite {
         self.readers.aside(read).boxed()
     }
 
-    fn list(&self, caller: &Caller, query: ThingQuery) -> Answer<'_, Page<(Thing, Style)>> {
+    fn list(&self, caller: &Caller, query: ThingQuery) -> Answer<'_, ThingPage> {
         let caller = caller.clone();
         let list = move |connection: &_| Tables::new(connection, &caller.tenant).list(&caller, &query);
         self.readers.aside(list).boxed()
@@ -99,11 +109,7 @@ impl RelationshipStore for Sqlite {
         std::future::ready(self.readers.here(read)).boxed()
     }
 
-    fn relationships(
-        &self,
-        caller: &Caller,
-        query: RelationshipQuery,
-    ) -> Answer<'_, Option<Page<(Relationship, Style)>>> {
+    fn relationships(&self, caller: &Caller, query: RelationshipQuery) -> Answer<'_, Option<RelationshipPage>> {
         let caller = caller.clone();
         let list = move |connection: &_| Tables::new(connection, &caller.tenant).relationships(&caller, &query);
         self.readers.aside(list).boxed()

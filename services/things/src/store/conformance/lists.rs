@@ -1,10 +1,13 @@
 //! Listing things.
 
-use domain::ThingBody;
+use domain::{Condition, Data, ThingBody, Visibility};
 use proto::common::v1::Reason;
+use proto::convert::NewRelationship;
 
-use super::bed::{Bed, note, ns, owner, reason};
-use crate::list::PageRequest;
+use super::bed::{Bed, anonymous, call, edge, name, note, ns, owner, private, reason};
+use crate::change::{Change, Write};
+use crate::list::{PageRequest, SCAN};
+use crate::store::{Direction, RelationshipQuery, ThingQuery};
 
 pub(crate) async fn things_are_listed_by_id_then_variant_as_bytes(bed: Bed) {
     for named in ["onet/b", "onet/a", "onet/ä", "onet/a#es", "onet/Z", "onet/a b", "onet/a#de", "onet/10", "onet/9"] {
@@ -81,4 +84,87 @@ pub(crate) async fn the_last_page_has_no_token(bed: Bed) {
     }
     assert_eq!(bed.page(&owner(), "onet", 2, "").await.1, "");
     assert_ne!(bed.page(&owner(), "onet", 1, "").await.1, "");
+}
+
+pub(crate) async fn a_page_of_things_ends_where_enough_rows_have_been_looked_at(bed: Bed) {
+    for number in 0..10 {
+        let body = if number == 5 { note("one") } else { private("one") };
+        bed.put_as(&owner(), &format!("onet/{number}"), body).await.unwrap();
+    }
+    let (mut counts, mut after) = (Vec::new(), None);
+    loop {
+        let query = ThingQuery { ns: ns("onet"), thing_type: None, after, limit: 50, room: 1 << 20, scan: 3 };
+        let page = bed.store.things.list(&anonymous(), query).await.unwrap();
+        counts.push(page.items.len());
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(counts, [0, 1, 0, 0]);
+}
+
+pub(crate) async fn a_page_of_relationships_ends_where_enough_rows_have_been_looked_at(bed: Bed) {
+    bed.put("onet/a", "one").await;
+    for number in 0..10 {
+        let visibility = if number == 5 { Visibility::Public } else { Visibility::Private };
+        let new = NewRelationship { visibility, ..edge(&format!("onet/{number}"), "onet/a", "onet/a") };
+        bed.things.put_relationship(call(&owner()), new, Condition::None).await.unwrap();
+    }
+    let (mut counts, mut after) = (Vec::new(), None);
+    loop {
+        let page = bed.store.relationships.relationships(&anonymous(), at("onet/a", after, 3)).await.unwrap().unwrap();
+        counts.push(page.items.len());
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(counts, [0, 1, 0, 0]);
+}
+
+fn at(thing: &str, after: Option<domain::Name>, scan: usize) -> RelationshipQuery {
+    let (thing, direction) = (name(thing), Direction::Both);
+    RelationshipQuery { thing, direction, relationship_type: None, after, limit: 50, room: 1 << 20, scan }
+}
+
+pub(crate) async fn a_large_relationship_that_is_not_shown_counts_for_many(bed: Bed) {
+    bed.put("onet/a", "one").await;
+    let data = Some(Data::parse(&format!(r#"{{"a":"{}"}}"#, "x".repeat(100 << 10))).unwrap());
+    for (id, visibility) in [("1", Visibility::Private), ("2", Visibility::Public)] {
+        let new = NewRelationship { visibility, data: data.clone(), ..edge(&format!("onet/{id}"), "onet/a", "onet/a") };
+        bed.things.put_relationship(call(&owner()), new, Condition::None).await.unwrap();
+    }
+    let page = bed.store.relationships.relationships(&anonymous(), at("onet/a", None, 20)).await.unwrap().unwrap();
+    assert!(page.items.is_empty() && page.next.is_some());
+    let page = bed.store.relationships.relationships(&owner(), at("onet/a", None, 20)).await.unwrap().unwrap();
+    assert_eq!((page.items.len(), page.next), (2, None));
+}
+
+pub(crate) async fn the_first_page_of_little_among_much_is_short_and_its_token_goes_on(bed: Bed) {
+    bed.put("onet/last", "one").await;
+    let numbers: Vec<_> = (0..SCAN).collect();
+    for numbers in numbers.chunks(1_000) {
+        let put = |number: &usize| Change::PutThing {
+            reference: name(&format!("onet/{number:05}")),
+            body: private("one"),
+            condition: Condition::None,
+        };
+        let changes = numbers.iter().map(put).collect();
+        let write = Write { caller: owner(), provenance: call(&owner()).provenance, changes };
+        bed.store.things.write(write).await.unwrap();
+    }
+    let (names, token) = bed.page(&anonymous(), "onet", 50, "").await;
+    assert_eq!(names, [""; 0]);
+    assert_ne!(token, "");
+    assert_eq!(bed.page(&anonymous(), "onet", 50, &token).await, (vec!["onet/last".to_owned()], String::new()));
+}
+
+pub(crate) async fn a_page_token_is_good_after_a_restart(bed: Bed) {
+    for named in ["onet/a", "onet/b"] {
+        bed.put(named, "one").await;
+    }
+    let (_, token) = bed.page(&owner(), "onet", 1, "").await;
+    let bed = bed.reopened().await;
+    assert_eq!(bed.page(&owner(), "onet", 1, &token).await.0, ["onet/b"]);
 }

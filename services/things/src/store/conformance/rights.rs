@@ -1,10 +1,12 @@
 //! Who may write what.
 
-use domain::{Condition, Style};
+use domain::{Condition, Etag, Style};
 use proto::common::v1::Reason;
 use serve::Refusal;
+use ulid::Ulid;
 
-use super::bed::{Bed, anonymous, call, keyed, name, note, owner, private};
+use super::bed::{Bed, anonymous, call, edge, keyed, name, note, owner, private, reason, unlisted};
+use crate::change::Outcome;
 
 async fn refused(bed: &Bed, scopes: &[&str], named: &str) -> Refusal {
     let put = bed.things.put_thing(call(&keyed(scopes)), name(named), note("mine"), Condition::None);
@@ -80,4 +82,59 @@ pub(crate) async fn a_relationship_needs_write_on_its_own_namespace_only(bed: Be
     let writer = keyed(&["write:r"]);
     bed.link_as(&writer, "r/x", "onet/a", "onet/a").await.unwrap();
     assert_eq!(bed.link_as(&writer, "onet/x", "onet/a", "onet/a").await.unwrap_err(), Reason::PermissionDenied);
+}
+
+/// A public relationship `r/x` from `onet/a` to one that only readers of `onet` see, and its etag.
+async fn with_a_hidden_end(bed: &Bed) -> Etag {
+    bed.put("onet/a", "one").await;
+    bed.put_as(&owner(), "onet/hidden", private("two")).await.unwrap();
+    bed.link("r/x", "onet/a", "onet/hidden").await.unwrap().state.etag
+}
+
+pub(crate) async fn a_writer_who_does_not_see_a_relationship_cannot_put_over_it_nor_learn_its_etag(bed: Bed) {
+    let etag = with_a_hidden_end(&bed).await;
+    let writer = keyed(&["write:r"]);
+    let put = async |to: &str, condition| {
+        let put = bed.things.put_relationship(call(&writer), edge("r/x", "onet/a", to), condition);
+        put.await.unwrap_err()
+    };
+    let refusal = put("onet/a", Condition::None).await;
+    assert_eq!((refusal.reason, refusal.metadata.len()), (Reason::EndMissing, 0));
+    assert!(!refusal.message.contains("hidden") && !refusal.message.contains(&etag.to_string()));
+    let stale = Etag(Ulid(1));
+    for condition in
+        [Condition::CreateOnly, Condition::UpdateOnly, Condition::Etags(vec![stale]), Condition::Etags(vec![etag])]
+    {
+        assert_eq!(put("onet/a", condition).await, refusal);
+    }
+    assert_eq!(put("onet/hidden", Condition::None).await, refusal, "also where they name the end");
+    let kept = bed.relationship(&keyed(&["read:onet"]), "r/x").await.unwrap();
+    assert_eq!(kept.etag, etag);
+}
+
+pub(crate) async fn a_writer_who_does_not_see_a_relationship_frees_its_name(bed: Bed) {
+    let etag = with_a_hidden_end(&bed).await;
+    let writer = keyed(&["write:r"]);
+    let delete =
+        async |named: &str, condition| bed.things.delete_relationship(call(&writer), name(named), condition).await;
+    let stale = || Condition::Etags(vec![Etag(Ulid(1))]);
+    let (hidden, mut absent) = (delete("r/x", stale()).await.unwrap_err(), delete("r/y", stale()).await.unwrap_err());
+    absent.message = absent.message.replace("r/y", "r/x");
+    assert_eq!((hidden.reason, &hidden), (Reason::NotFound, &absent));
+    delete("r/x", Condition::None).await.unwrap();
+    let put = bed.link_as(&writer, "r/x", "onet/a", "onet/a").await.unwrap();
+    assert_eq!(put.outcome, Outcome::Created);
+    assert!(put.state.etag > etag);
+}
+
+pub(crate) async fn a_writer_who_names_the_unlisted_end_puts_again(bed: Bed) {
+    bed.put_as(&owner(), "onet/a", unlisted("one")).await.unwrap();
+    let writer = keyed(&["write:r"]);
+    let first = bed.link_as(&writer, "r/x", "onet/a", "onet/a").await.unwrap();
+    let again = bed.link_as(&writer, "r/x", "onet/a", "onet/a").await.unwrap();
+    assert_eq!((again.outcome, again.state.etag), (Outcome::Unchanged, first.state.etag));
+    bed.put("onet/b", "two").await;
+    assert_eq!(bed.link_as(&writer, "r/x", "onet/b", "onet/b").await.unwrap_err(), Reason::EndMissing);
+    let unseen = bed.things.put_relationship(call(&writer), edge("r/x", "onet/b", "onet/b"), Condition::CreateOnly);
+    assert_eq!(reason(unseen.await).unwrap_err(), Reason::EndMissing);
 }

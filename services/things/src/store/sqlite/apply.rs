@@ -21,11 +21,13 @@ impl Transaction<'_> {
         if let Some((ns, style, created_at)) = register {
             self.tables(tenant).register(ns, *style, *created_at)?;
         }
-        for mutation in mutations {
-            self.tables(tenant).store(mutation)?;
-            self.append(tenant, &mutation_event(tenant, mutation).encode_to_vec())?;
-        }
-        Ok(())
+        mutations.iter().try_for_each(|mutation| self.carry_out(tenant, mutation))
+    }
+
+    /// Stores the state that a mutation made, and the mutation.
+    pub(super) fn carry_out(&mut self, tenant: &domain::TenantId, mutation: &Mutation) -> Result<(), Failure> {
+        self.tables(tenant).store(mutation)?;
+        self.append(tenant, &mutation_event(tenant, mutation).encode_to_vec())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Owns the lists of one tenant: keyset pages over an index, and the relationships at a thing.
 
-use domain::{Key, Name, Relationship, Style, Thing, TypeName};
+use domain::{Key, Name, Relationship, Thing, TypeName};
 use rusqlite::params;
 use serve::Caller;
 
@@ -9,39 +9,61 @@ use super::rows::{self, thing_columns};
 use super::tables::{Linked, Tables};
 use crate::naming::Target;
 use crate::sight::{Way, sees};
-use crate::store::{Direction, Page, RelationshipQuery, ThingQuery};
+use crate::store::{Direction, Page, RelationshipPage, RelationshipQuery, ThingPage, ThingQuery};
+
+/// Names of relationships that are read at once.
+const STEP: usize = 64;
 
 impl Tables<'_> {
-    /// A page of the things of one namespace. By a range of the primary key; those that only readers see are skipped.
-    pub(super) fn list(&self, caller: &Caller, query: &ThingQuery) -> Result<Page<(Thing, Style)>, Failure> {
+    /// A page of the things of one namespace. Keys come from the primary key, in order; each thing is looked up and
+    /// skipped if it is of another type or the caller may not see it listed.
+    pub(super) fn list(&self, caller: &Caller, query: &ThingQuery) -> Result<ThingPage, Failure> {
+        let ThingQuery { ns, thing_type, after, limit, room, scan } = query;
+        let mut page = Filling::new(*limit, *room, *scan);
+        let Some((style, _)) = self.namespace(ns)? else { return Ok(page.end()) };
+        let (id, variant) = after.as_ref().map_or(("", ""), |(id, variant)| (id.as_str(), variant.as_str()));
+        let sql = "select rowid, id, variant from things
+            where tenant = ?1 and ns = ?2 and (id, variant) > (?3, ?4)
+            order by id, variant";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut keys = statement.query(params![self.tenant.as_str(), ns.as_str(), id, variant])?;
+        while let Some(row) = keys.next()? {
+            if page.is_spent() {
+                return Ok(page.cut());
+            }
+            let key = Key { ns: ns.clone(), id: rows::id(row, 1)?, variant: rows::variant(row, 2)? };
+            let position = (key.id.clone(), key.variant.clone());
+            let shown = self.listed(caller, row.get(0)?, key, thing_type.as_ref())?;
+            if let Some(thing) = shown
+                && !page.takes(rows::weight(&thing), (thing, style))
+            {
+                return Ok(page.cut());
+            }
+            page.passes(position, 0);
+        }
+        Ok(page.end())
+    }
+
+    /// The thing in that row, without embedding, if the list shows it. What it does not show is not read whole.
+    fn listed(
+        &self,
+        caller: &Caller,
+        rowid: i64,
+        key: Key,
+        thing_type: Option<&TypeName>,
+    ) -> Result<Option<Thing>, Failure> {
         const SQL: &str = concat!(
             "select ",
             thing_columns!("null"),
-            ", t.id, t.variant from things t
-            where t.tenant = ?1 and t.ns = ?2 and (t.id, t.variant) > (?3, ?4)
-                and (?5 is null or t.type = ?5)
-                and (?6 or t.visibility = 'public' and (t.variant = '' or exists (
+            " from things t
+            where t.rowid = ?1 and (?2 is null or t.type = ?2)
+                and (?3 or t.visibility = 'public' and (t.variant = '' or exists (
                     select 1 from things c
                     where c.tenant = t.tenant and c.ns = t.ns and c.id = t.id and c.variant = ''
-                        and c.visibility = 'public')))
-            order by t.id, t.variant"
+                        and c.visibility = 'public')))"
         );
-        let ThingQuery { ns, thing_type, after, limit, room } = query;
-        let mut page = Filling::new(*limit, *room);
-        let Some((style, _)) = self.namespace(ns)? else { return Ok(page.page) };
-        let (id, variant) = after.as_ref().map_or(("", ""), |(id, variant)| (id.as_str(), variant.as_str()));
-        let thing_type = thing_type.as_ref().map(TypeName::as_str);
-        let mut statement = self.connection.prepare_cached(SQL)?;
-        let params = params![self.tenant.as_str(), ns.as_str(), id, variant, thing_type, caller.may_read(ns)];
-        let mut things = statement.query(params)?;
-        while let Some(row) = things.next()? {
-            let key = Key { ns: ns.clone(), id: rows::id(row, 8)?, variant: rows::variant(row, 9)? };
-            let thing = rows::thing(row, 0, key)?;
-            if !page.takes(rows::weight(&thing), (thing, style)) {
-                break;
-            }
-        }
-        Ok(page.page)
+        let params = params![rowid, thing_type.map(TypeName::as_str), caller.may_read(&key.ns)];
+        self.one(SQL, params, |row| rows::thing(row, 0, key))
     }
 
     /// A page of the relationships at a thing, if the caller may see it. Names come from the index of the end, in
@@ -50,107 +72,148 @@ impl Tables<'_> {
         &self,
         caller: &Caller,
         query: &RelationshipQuery,
-    ) -> Result<Option<Page<(Relationship, Style)>>, Failure> {
-        let RelationshipQuery { thing, direction, relationship_type, after, limit, room } = query;
+    ) -> Result<Option<RelationshipPage>, Failure> {
+        let RelationshipQuery { thing, direction, relationship_type, after, limit, room, scan } = query;
         let _moment = self.connection.unchecked_transaction()?;
         let Some(Target { key, .. }) = self.place(thing, "thing")?.for_read() else { return Ok(None) };
         let name = key.name();
         if !self.canonical(&name)?.is_some_and(|visibility| sees(caller, Way::ByName, &name.ns, visibility)) {
             return Ok(None);
         }
-        let mut page = Filling::new(*limit, *room);
-        self.each_at(&name, *direction, after.as_ref(), |linked| {
-            let has_type =
-                relationship_type.as_ref().is_none_or(|of| linked.relationship.body.relationship_type == *of);
-            if !has_type || !linked.is_seen_by(caller, Way::Listed) {
-                return true;
+        let mut page = Filling::new(*limit, *room, *scan);
+        let mut names = self.names_at(&name, *direction, after.as_ref(), STEP)?;
+        while let Some(last) = names.last().cloned() {
+            for name_at in names {
+                if page.is_spent() {
+                    return Ok(Some(page.cut()));
+                }
+                let linked = self.relationship_at(&name_at, &name, *direction)?;
+                let read = linked.as_ref().map_or(0, |linked| weight(&linked.relationship));
+                let shown = linked.filter(|linked| {
+                    let of = &linked.relationship.body.relationship_type;
+                    relationship_type.as_ref().is_none_or(|only| only == of) && linked.is_seen_by(caller, Way::Listed)
+                });
+                let passed = if shown.is_some() { 0 } else { read };
+                if let Some(Linked { relationship, style, .. }) = shown
+                    && !page.takes(read, (relationship, style))
+                {
+                    return Ok(Some(page.cut()));
+                }
+                page.passes(name_at, passed);
             }
-            page.takes(weight(&linked.relationship), (linked.relationship, linked.style))
-        })?;
-        Ok(Some(page.page))
+            names = self.names_at(&name, *direction, Some(&last), STEP)?;
+        }
+        Ok(Some(page.end()))
     }
 
-    /// Every relationship at a thing, each once.
-    pub(super) fn all_at(&self, name: &Name) -> Result<Vec<Relationship>, Failure> {
-        let mut found = Vec::new();
-        self.each_at(name, Direction::Both, None, |linked| {
-            found.push(linked.relationship);
-            true
-        })?;
-        Ok(found)
-    }
-
-    /// Visits the relationships at a thing by name, until `visit` wants no more.
-    fn each_at(
+    /// The names of the relationships at a thing, in order, at most `limit`. Two names of things may have one hash:
+    /// [`Self::relationship_at`] tells.
+    pub(super) fn names_at(
         &self,
-        name: &Name,
+        thing: &Name,
         direction: Direction,
         after: Option<&Name>,
-        mut visit: impl FnMut(Linked) -> bool,
-    ) -> Result<(), Failure> {
-        // Both indexes (relationships_from, relationships_to) are in the order of the list.
-        let sql = match direction {
-            Direction::Outgoing => {
-                "select ns, id from relationships
-                where tenant = ?1 and from_hash = ?2 and (ns, id) > (?3, ?4)
-                order by ns, id"
-            }
-            Direction::Incoming => {
-                "select ns, id from relationships
-                where tenant = ?1 and to_hash = ?2 and (ns, id) > (?3, ?4)
-                order by ns, id"
-            }
-            Direction::Both => {
-                "select ns, id from relationships
-                where tenant = ?1 and from_hash = ?2 and (ns, id) > (?3, ?4)
-                union
-                select ns, id from relationships
-                where tenant = ?1 and to_hash = ?2 and (ns, id) > (?3, ?4)
-                order by ns, id"
-            }
-        };
+        limit: usize,
+    ) -> Result<Vec<Name>, Failure> {
+        let mut statement = self.connection.prepare_cached(names_at(direction))?;
         let (ns, id) = after.map_or(("", ""), |after| (after.ns.as_str(), after.id.as_str()));
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut names = statement.query(params![self.tenant.as_str(), rows::end_hash(name), ns, id])?;
-        while let Some(row) = names.next()? {
-            let Some(linked) = self.relationship(&rows::name(row, 0)?)? else { continue };
-            let body = &linked.relationship.body;
-            // Two names may have one hash.
-            let is_at = match direction {
-                Direction::Outgoing => body.from == *name,
-                Direction::Incoming => body.to == *name,
-                Direction::Both => body.from == *name || body.to == *name,
-            };
-            if is_at && !visit(linked) {
-                break;
+        let params = params![self.tenant.as_str(), rows::end_hash(thing), ns, id, limit];
+        let names = statement.query_map(params, |row| rows::name(row, 0))?;
+        Ok(names.collect::<Result<_, _>>()?)
+    }
+
+    /// The relationship of that name, if `thing` is such an end of it.
+    pub(super) fn relationship_at(
+        &self,
+        name: &Name,
+        thing: &Name,
+        direction: Direction,
+    ) -> Result<Option<Linked>, Failure> {
+        let found = self.relationship(name)?;
+        Ok(found.filter(|Linked { relationship, .. }| {
+            let (from, to) = (relationship.body.from == *thing, relationship.body.to == *thing);
+            match direction {
+                Direction::Outgoing => from,
+                Direction::Incoming => to,
+                Direction::Both => from || to,
             }
+        }))
+    }
+}
+
+/// Names of relationships by the hash of an end. The indexes (`relationships_from`, `relationships_to`) are in the order of
+/// the list.
+fn names_at(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Outgoing => {
+            "select ns, id from relationships
+            where tenant = ?1 and from_hash = ?2 and (ns, id) > (?3, ?4)
+            order by ns, id limit ?5"
         }
-        Ok(())
+        Direction::Incoming => {
+            "select ns, id from relationships
+            where tenant = ?1 and to_hash = ?2 and (ns, id) > (?3, ?4)
+            order by ns, id limit ?5"
+        }
+        Direction::Both => {
+            "select ns, id from relationships
+            where tenant = ?1 and from_hash = ?2 and (ns, id) > (?3, ?4)
+            union
+            select ns, id from relationships
+            where tenant = ?1 and to_hash = ?2 and (ns, id) > (?3, ?4)
+            order by ns, id limit ?5"
+        }
     }
 }
 
 /// A page that is being filled.
-struct Filling<T> {
-    page: Page<T>,
+struct Filling<T, P> {
+    items: Vec<T>,
+    /// The last row that was looked at and, if it is shown, taken.
+    last: Option<P>,
     limit: usize,
     room: usize,
+    scan: usize,
 }
 
-impl<T> Filling<T> {
-    fn new(limit: usize, room: usize) -> Self {
-        Self { page: Page { items: Vec::new(), has_more: false }, limit, room }
+/// Bytes of a row that is not shown which cost as much as looking at one more.
+const ROW_BYTES: usize = 4 << 10;
+
+impl<T, P> Filling<T, P> {
+    fn new(limit: usize, room: usize, scan: usize) -> Self {
+        Self { items: Vec::new(), last: None, limit, room, scan }
+    }
+
+    /// Whether enough rows have been looked at.
+    fn is_spent(&self) -> bool {
+        self.scan == 0 && self.last.is_some()
     }
 
     /// Takes one more item, unless the page is full.
     fn takes(&mut self, weight: usize, item: T) -> bool {
-        let is_first = self.page.items.is_empty();
-        if self.page.items.len() == self.limit || (weight > self.room && !is_first) {
-            self.page.has_more = true;
+        let is_first = self.items.is_empty();
+        if self.items.len() == self.limit || (weight > self.room && !is_first) {
             return false;
         }
         self.room = self.room.saturating_sub(weight);
-        self.page.items.push(item);
+        self.items.push(item);
         true
+    }
+
+    /// Goes on to the next row; `read` bytes of this one were not shown.
+    fn passes(&mut self, position: P, read: usize) {
+        self.last = Some(position);
+        self.scan = self.scan.saturating_sub(1 + read / ROW_BYTES);
+    }
+
+    /// The page, where more may follow.
+    fn cut(self) -> Page<T, P> {
+        Page { items: self.items, next: self.last }
+    }
+
+    /// The last page.
+    fn end(self) -> Page<T, P> {
+        Page { items: self.items, next: None }
     }
 }
 

@@ -11,6 +11,7 @@ use domain::Clock;
 use rusqlite::{Connection, OpenFlags};
 use serve::Tasks;
 use serve::health::Readiness;
+use ulid::Ulid;
 
 use super::Sqlite;
 use super::migrate::migrate;
@@ -36,24 +37,24 @@ pub(in crate::store) async fn open(
 ) -> anyhow::Result<Sqlite> {
     let (path, opening) = (file.to_owned(), clock.clone());
     let prepared = tokio::task::spawn_blocking(move || {
-        let (lock, connection) = prepare(&path, &opening)?;
-        anyhow::Ok((lock, connection, Readers::open(path)?))
+        let (lock, connection, relay) = prepare(&path, &opening)?;
+        anyhow::Ok((lock, connection, relay, Readers::open(path)?))
     });
-    let (lock, connection, readers) = prepared.await.context("opening was interrupted")??;
+    let (lock, connection, relay, readers) = prepared.await.context("opening was interrupted")??;
     let waiting = Arc::new(Waiting::default());
     let writer = Writer::start(file.to_owned(), connection, clock, Arc::clone(&waiting), readiness, tasks)?;
-    Ok(Sqlite { writer, readers: Arc::new(readers), waiting, _lock: lock })
+    Ok(Sqlite { writer, readers: Arc::new(readers), waiting, relay, _lock: lock })
 }
 
-fn prepare(file: &Path, clock: &Clock) -> anyhow::Result<(File, Connection)> {
+fn prepare(file: &Path, clock: &Clock) -> anyhow::Result<(File, Connection, Ulid)> {
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(directory)?;
     let lock = lock(&file.with_extension("lock"))?;
     let mut connection = write_connection(file)?;
     migrate(&mut connection)?;
-    outbox::found(&connection, clock)?;
+    let relay = outbox::found(&connection, clock)?;
     sync_names(directory)?;
-    Ok((lock, connection))
+    Ok((lock, connection, relay))
 }
 
 /// The engine syncs what it writes into files; that the names on the way to them are there, is for us to make sure of:

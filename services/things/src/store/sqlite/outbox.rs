@@ -9,16 +9,18 @@ use bytes::Bytes;
 use domain::{Clock, TenantId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::Notify;
+use ulid::Ulid;
 
 use super::failure::Failure;
 use super::rows;
 use super::writer::Transaction;
 use crate::store::{Backlog, Batch, Lease, Taken};
 
-/// Gives a new database its relay.
-pub(super) fn found(connection: &Connection, clock: &Clock) -> rusqlite::Result<()> {
+/// Gives a new database its relay, and says which it has.
+pub(super) fn found(connection: &Connection, clock: &Clock) -> rusqlite::Result<Ulid> {
     let sql = "insert into relay (only, id, epoch, batch, through) values (1, ?1, 0, 0, 0) on conflict do nothing";
-    connection.execute(sql, params![rows::ulid_bytes(clock.ulid())]).map(drop)
+    connection.execute(sql, params![rows::ulid_bytes(clock.ulid())])?;
+    connection.query_row("select id from relay", [], |row| rows::ulid(row, 0))
 }
 
 /// What is in the outbox, as the writer knows it.

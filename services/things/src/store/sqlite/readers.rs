@@ -19,7 +19,7 @@ const IDLE: usize = LONG_READS + 16;
 pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    long: Semaphore,
+    long: Arc<Semaphore>,
 }
 
 impl Readers {
@@ -27,7 +27,7 @@ impl Readers {
     pub(super) fn open(path: PathBuf) -> rusqlite::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let idle: Result<_, _> = (0..cores.min(IDLE)).map(|_| read_connection(&path)).collect();
-        Ok(Self { idle: Mutex::new(idle?), path, long: Semaphore::new(LONG_READS) })
+        Ok(Self { idle: Mutex::new(idle?), path, long: Arc::new(Semaphore::new(LONG_READS)) })
     }
 
     /// Makes a short read on this thread.
@@ -48,18 +48,54 @@ impl Readers {
         Ok(outcome?)
     }
 
-    /// Makes a long read on a thread that may block.
+    /// Makes a long read on a thread that may block. Where the caller goes away it is made to its end, and counts until
+    /// then.
     pub(super) async fn aside<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let _turn = self.long.acquire().await.map_err(|_| unavailable())?;
+        let turn = Arc::clone(&self.long).acquire_owned().await.map_err(|_| unavailable())?;
         let readers = Arc::clone(self);
-        let outcome = tokio::task::spawn_blocking(move || readers.here(read)).await;
+        let outcome = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            readers.here(read)
+        });
+        let outcome = outcome.await;
         outcome.unwrap_or_else(|error| Err(Refusal::internal(error)))
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_that_nobody_waits_for_any_more_counts_until_it_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("things.db");
+        Connection::open(&path).unwrap();
+        let readers = Arc::new(Readers::open(path).unwrap());
+        let (started, begun) = mpsc::sync_channel(1);
+        let (release, held) = mpsc::sync_channel::<()>(1);
+        let read = readers.aside(move |_| {
+            started.send(()).unwrap();
+            let _ = held.recv();
+            Ok(())
+        });
+        // Polled once, which hands it to its thread, and dropped.
+        assert_eq!(read.now_or_never(), None);
+        tokio::task::spawn_blocking(move || begun.recv()).await.unwrap().unwrap();
+        assert_eq!(readers.long.available_permits(), LONG_READS - 1);
+        drop(release);
+        let all = readers.long.acquire_many(LONG_READS as u32).await;
+        drop(all.unwrap());
     }
 }

@@ -9,8 +9,9 @@ use ulid::Ulid;
 
 use super::failure::Failure;
 use super::rows::{self, thing_columns};
+use crate::delete::Dependents;
 use crate::naming::{self, Place, Target};
-use crate::relationships::End;
+use crate::relationships::{End, Standing};
 use crate::sight::{Way, sees, sees_relationship};
 use crate::store::{Read, Resolved, Wanted};
 
@@ -29,6 +30,11 @@ pub(super) struct Linked {
 }
 
 impl Linked {
+    pub(super) fn into_standing(self) -> Standing {
+        let Self { relationship, from, to, style: _ } = self;
+        Standing { relationship, from, to }
+    }
+
     pub(super) fn is_seen_by(&self, caller: &Caller, way: Way) -> bool {
         let Relationship { name, body, .. } = &self.relationship;
         let (from, to) = ((&body.from.ns, self.from), (&body.to.ns, self.to));
@@ -99,23 +105,36 @@ impl<'c> Tables<'c> {
         self.one(sql, params, |row| rows::visibility(row, 0))
     }
 
-    /// The variants of a canonical thing. By the primary key.
-    pub(super) fn variants(&self, name: &Name) -> Result<Vec<Thing>, Failure> {
+    /// The first variant of a canonical thing, without embedding. By the primary key.
+    pub(super) fn first_variant(&self, name: &Name) -> Result<Option<Thing>, Failure> {
         const SQL: &str = concat!(
             "select ",
             thing_columns!("null"),
             ", t.variant from things t where t.tenant = ?1 and t.ns = ?2 and t.id = ?3 and t.variant > '' ",
-            "order by t.variant"
+            "order by t.variant limit 1"
         );
-        let mut statement = self.connection.prepare_cached(SQL)?;
         let params = params![self.tenant.as_str(), name.ns.as_str(), name.id.as_str()];
-        let mut found = Vec::new();
-        let mut things = statement.query(params)?;
-        while let Some(row) = things.next()? {
-            let variant = rows::variant(row, 8)?;
-            found.push(rows::thing(row, 0, Key { variant, ..Key::from(name.clone()) })?);
-        }
-        Ok(found)
+        self.one(SQL, params, |row| rows::thing(row, 0, Key { variant: rows::variant(row, 8)?, ..name.clone().into() }))
+    }
+
+    /// What depends on a canonical thing. Each part is counted until it alone is too many; lengths are read without
+    /// the texts.
+    pub(super) fn dependents(&self, name: &Name) -> Result<Dependents, Failure> {
+        // By the indexes relationships_from and relationships_to, and by the primary key of things.
+        let sql = "select count(*), coalesce(sum(bytes), 0) from (
+                select coalesce(octet_length(data), 0) as bytes from relationships where rowid in (
+                    select * from (select rowid from relationships where tenant = ?1 and from_hash = ?2 limit ?5)
+                    union
+                    select * from (select rowid from relationships where tenant = ?1 and to_hash = ?2 limit ?5))
+                union all
+                select * from (
+                    select coalesce(octet_length(content), 0) + coalesce(octet_length(code), 0)
+                        + coalesce(octet_length(data), 0)
+                    from things where tenant = ?1 and ns = ?3 and id = ?4 and variant > '' limit ?5))";
+        let (ns, id) = (name.ns.as_str(), name.id.as_str());
+        let params = params![self.tenant.as_str(), rows::end_hash(name), ns, id, Dependents::MAX_COUNT + 1];
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row(params, |row| Ok(Dependents { count: row.get(0)?, bytes: row.get(1)? }))?)
     }
 
     /// The newest mutation of a name that ever was, and the visibility of its latest state. By the primary key.
@@ -262,7 +281,7 @@ impl<'c> Tables<'c> {
         Ok(ends.unwrap_or_default())
     }
 
-    fn one<T>(
+    pub(super) fn one<T>(
         &self,
         sql: &str,
         params: impl Params,

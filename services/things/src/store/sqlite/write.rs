@@ -1,11 +1,11 @@
 //! Owns which facts a change is planned from. Decides nothing: plans do.
 
-use domain::{EntityKind, Reference};
+use domain::{Condition, EntityKind, Reference, State};
 use proto::convert::NewRelationship;
 use serve::Refusal;
 
 use super::failure::Failure;
-use super::tables::Tables;
+use super::tables::{Linked, Tables};
 use super::writer::Transaction;
 use crate::change::{Applied, Change, Origin, Plan, Write};
 use crate::delete::DeleteFacts;
@@ -13,7 +13,11 @@ use crate::namespaces::NamespaceFacts;
 use crate::naming::Target;
 use crate::put::ThingFacts;
 use crate::relationships::{MAX_OUTGOING, RelationshipFacts};
+use crate::store::Direction;
 use crate::{delete, namespaces, patch, put, refuse, relationships};
+
+/// Names of dependents that are read at once.
+const STEP: usize = 256;
 
 impl Transaction<'_> {
     /// Carries out the changes of a write, each for itself.
@@ -23,7 +27,8 @@ impl Transaction<'_> {
         let origin = Origin { caller: &caller, provenance: &provenance, clock: &clock };
         let mut answers = Vec::with_capacity(changes.len());
         for change in changes {
-            let plan = match self.tables(&caller.tenant).plan(origin, change) {
+            // What is refused is refused before anything of it is stored.
+            let plan = match self.plan(origin, change) {
                 Ok(plan) => plan,
                 Err(Failure::Refused(refusal)) => {
                     answers.push(Err(refusal));
@@ -36,41 +41,36 @@ impl Transaction<'_> {
         }
         Ok(answers)
     }
-}
 
-impl Tables<'_> {
-    fn plan(&self, origin: Origin<'_>, change: Change) -> Result<Plan, Failure> {
+    fn plan(&mut self, origin: Origin<'_>, change: Change) -> Result<Plan, Failure> {
+        let tables = Tables::new(self.connection, &origin.caller.tenant);
         match change {
             Change::PutThing { reference, body, condition } => {
-                let target = self.place(&reference, "thing.key")?.for_put(&reference, origin.caller)?;
-                let facts = self.thing_facts(&target)?;
+                let target = tables.place(&reference, "thing.key")?.for_put(&reference, origin.caller)?;
+                let facts = tables.thing_facts(&target)?;
                 Ok(put::plan(origin, &reference, target, body, &condition, facts)?)
             }
             Change::PatchThing { reference, patch, condition } => {
-                let target = self.to_change(origin, &reference, refuse::thing_not_found)?;
-                let before = self.thing(&target.key, true)?;
+                let target = tables.to_change(origin, &reference, refuse::thing_not_found)?;
+                let before = tables.thing(&target.key, true)?;
                 Ok(patch::plan(origin, &reference, target.style, patch, &condition, before)?)
             }
-            Change::DeleteThing { reference, condition } => {
-                let target = self.to_change(origin, &reference, refuse::thing_not_found)?;
-                let facts = self.delete_facts(&target)?;
-                Ok(delete::plan(origin, &reference, &condition, facts)?)
-            }
+            Change::DeleteThing { reference, condition } => self.clear(origin, &reference, &condition),
             Change::PutRelationship { relationship, condition } => {
                 let reference = &relationship.reference;
-                let target = self.place(reference, "relationship.key")?.for_put(reference, origin.caller)?;
-                let facts = self.relationship_facts(&target, &relationship)?;
+                let target = tables.place(reference, "relationship.key")?.for_put(reference, origin.caller)?;
+                let facts = tables.relationship_facts(&target, &relationship)?;
                 Ok(relationships::plan_put(origin, target, relationship, &condition, facts)?)
             }
             Change::DeleteRelationship { reference, condition } => {
-                let target = self.to_change(origin, &reference, refuse::relationship_not_found)?;
-                let before = self.relationship(&target.key.name())?.map(|linked| linked.relationship);
+                let target = tables.to_change(origin, &reference, refuse::relationship_not_found)?;
+                let before = tables.relationship(&target.key.name())?.map(Linked::into_standing);
                 Ok(relationships::plan_delete(origin, &reference, &condition, before)?)
             }
             Change::RegisterNamespace { ns, style } => {
-                let mut facts = NamespaceFacts { present: self.namespace(&ns)?, hides_name_of: None };
+                let mut facts = NamespaceFacts { present: tables.namespace(&ns)?, hides_name_of: None };
                 for (outer, start) in namespaces::outer(&ns) {
-                    if facts.present.is_none() && self.has_name_below(&outer, &start)? {
+                    if facts.present.is_none() && tables.has_name_below(&outer, &start)? {
                         facts.hides_name_of = Some(outer);
                         break;
                     }
@@ -80,6 +80,36 @@ impl Tables<'_> {
         }
     }
 
+    /// Deletes what depends on a thing, so that no moment of history has a relationship without its end; the plan
+    /// deletes the thing itself. Holds one state and some names in memory, however many there are.
+    fn clear(&mut self, origin: Origin<'_>, reference: &Reference, condition: &Condition) -> Result<Plan, Failure> {
+        let tenant = &origin.caller.tenant;
+        let tables = Tables::new(self.connection, tenant);
+        let target = tables.to_change(origin, reference, refuse::thing_not_found)?;
+        let thing = delete::check(reference, condition, tables.delete_facts(&target)?)?;
+        if !target.key.variant.is_canonical() {
+            return Ok(delete::plan(origin, thing, 0, 0));
+        }
+        let (name, mut variants, mut relationships) = (target.key.name(), 0, 0);
+        let mut names = tables.names_at(&name, Direction::Both, None, STEP)?;
+        while let Some(last) = names.last() {
+            for name_at in &names {
+                if let Some(linked) = tables.relationship_at(name_at, &name, Direction::Both)? {
+                    self.carry_out(tenant, &delete::deletion(origin, State::Relationship(linked.relationship)))?;
+                    relationships += 1;
+                }
+            }
+            names = tables.names_at(&name, Direction::Both, Some(last), STEP)?;
+        }
+        while let Some(variant) = tables.first_variant(&name)? {
+            self.carry_out(tenant, &delete::deletion(origin, State::Thing(variant)))?;
+            variants += 1;
+        }
+        Ok(delete::plan(origin, thing, variants, relationships))
+    }
+}
+
+impl Tables<'_> {
     fn to_change(
         &self,
         origin: Origin<'_>,
@@ -109,8 +139,7 @@ impl Tables<'_> {
         if before.is_none() || !target.key.variant.is_canonical() {
             return Ok(DeleteFacts { before, ..DeleteFacts::default() });
         }
-        let name = target.key.name();
-        Ok(DeleteFacts { before, variants: self.variants(&name)?, relationships: self.all_at(&name)? })
+        Ok(DeleteFacts { before, dependents: self.dependents(&target.key.name())? })
     }
 
     fn relationship_facts(
@@ -125,7 +154,7 @@ impl Tables<'_> {
             None => 0,
         };
         let (before, last) = if target.is_registered {
-            let before = self.relationship(&target.key.name())?.map(|linked| linked.relationship);
+            let before = self.relationship(&target.key.name())?.map(Linked::into_standing);
             (before, self.last(EntityKind::Relationship, &target.key)?.map(|(last, _)| last))
         } else {
             (None, None)

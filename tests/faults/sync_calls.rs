@@ -24,6 +24,8 @@ enum Needed {
     First(&'static [&'static str]),
     /// Under load, when all went well until then.
     Later(&'static [&'static str]),
+    /// Under a load that goes on until the journal has been cut and its directory synced.
+    Long(&'static [&'static str]),
     /// Killed as soon as it is ready.
     Ready(&'static [&'static str]),
     /// In a start after one that was killed just before it had made syncs of the first patterns.
@@ -39,13 +41,52 @@ const DIRECTORIES: &[&str] = &["dir:data/events/journal", "dir:data/events", "di
 
 const CALLS: &[Call] = &[
     Call {
+        file: "services/events/src/archive/catalog.rs",
+        code: "connection.pragma_update(None, \"synchronous\", \"full\")?;",
+        needed: Needed::Long(&["file:data/events/catalog.db-wal"]),
+    },
+    Call {
+        file: "services/events/src/archive/catalog.rs",
+        code: "disk::sync_dir(directory).map_err(Error::io(directory))?;",
+        needed: Needed::First(&["dir:data/events"]),
+    },
+    Call {
+        file: "services/events/src/archive/store.rs",
+        code: "if let Err(error) = disk::sync_dir(directory) {",
+        needed: Needed::Later(&["dir:data/events/archive*"]),
+    },
+    Call {
+        file: "services/events/src/archive/store.rs",
+        code: "self.file.flush().and_then(|()| self.file.get_ref().sync_all()).map_err(Error::io(&self.unfinished))?;",
+        needed: Needed::Later(&["file:data/events/archive/*.unfinished"]),
+    },
+    Call {
+        file: "services/events/src/disk.rs",
+        code: "file.write_all(bytes).and_then(|()| file.sync_all())?;",
+        needed: Needed::Ready(&[
+            "file:data/events/journal/identity.unfinished",
+            "file:data/events/journal/0*.unfinished",
+        ]),
+    },
+    Call {
+        file: "services/events/src/disk.rs",
+        code: "sync_dir(path.parent().expect(\"a file has a directory\"))",
+        needed: Needed::Later(&["dir:data/events/journal"]),
+    },
+    Call {
+        file: "services/events/src/disk.rs",
+        code: "File::open(dir).and_then(|dir| dir.sync_all())",
+        needed: Needed::First(&["dir:data/events/journal", "dir:data/events", "dir:data"]),
+    },
+    Call { file: "services/events/src/disk.rs", code: "match sync_dir(parent) {", needed: Needed::Leads },
+    Call {
         file: "services/events/src/journal.rs",
-        code: "segment::sync_dir(dir)?;",
+        code: "disk::sync_dir(dir).map_err(OpenError::io(dir))?;",
         needed: Needed::AfterDeath(DIRECTORIES, &["dir:data/events/journal"]),
     },
     Call {
         file: "services/events/src/journal.rs",
-        code: "segment::sync_ancestors(dir)?;",
+        code: "disk::sync_ancestors(dir).map_err(OpenError::io(dir))?;",
         needed: Needed::AfterDeath(DIRECTORIES, &["dir:data/events", "dir:data", "dir:."]),
     },
     Call {
@@ -55,27 +96,18 @@ const CALLS: &[Call] = &[
     },
     Call {
         file: "services/events/src/journal/segment.rs",
-        code: "file.write_all(bytes).and_then(|()| file.sync_all()).map_err(OpenError::io(&unfinished))?;",
-        needed: Needed::Ready(&[
-            "file:data/events/journal/identity.unfinished",
-            "file:data/events/journal/0*.unfinished",
-        ]),
-    },
-    Call {
-        file: "services/events/src/journal/segment.rs",
-        code: "sync_dir(path.parent().expect(\"a file of the journal has a directory\"))",
-        needed: Needed::Later(&["dir:data/events/journal"]),
-    },
-    Call {
-        file: "services/events/src/journal/segment.rs",
-        code: "File::open(dir).and_then(|dir| dir.sync_all()).map_err(OpenError::io(dir))",
-        needed: Needed::First(&["dir:data/events/journal", "dir:data/events", "dir:data"]),
-    },
-    Call { file: "services/events/src/journal/segment.rs", code: "match sync_dir(parent) {", needed: Needed::Leads },
-    Call {
-        file: "services/events/src/journal/segment.rs",
         code: "file.sync_all()?;",
         needed: Needed::AfterFailure(&["fsync:data/events/journal/*.segment"]),
+    },
+    Call {
+        file: "services/events/src/journal/window.rs",
+        code: "file.sync_all()?;",
+        needed: Needed::Later(&["file:data/events/journal/window/*.unfinished"]),
+    },
+    Call {
+        file: "services/events/src/journal/window.rs",
+        code: "disk::sync_dir(&self.dir)?;",
+        needed: Needed::Later(&["dir:data/events/journal/window"]),
     },
     Call {
         file: "services/events/src/journal/writer.rs",
@@ -140,13 +172,14 @@ fn is_sync(line: &str) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_any_one_sync_the_loop_fails() {
     for call in CALLS {
-        let (patterns, healthy) = match call.needed {
-            Needed::First(patterns) => (patterns, 0),
-            Needed::Later(patterns) => (patterns, 2),
+        let (patterns, answers, healthy) = match call.needed {
+            Needed::First(patterns) => (patterns, 100, 0),
+            Needed::Later(patterns) => (patterns, 100, 2),
+            Needed::Long(patterns) => (patterns, 1_000, 1),
             _ => continue,
         };
         for pattern in patterns {
-            let failed = failed(&[pattern], Kill::Loaded(100), healthy).await;
+            let failed = failed(&[pattern], Kill::Loaded(answers), healthy).await;
             println!("{}: {}\n  without {pattern}: {failed}", call.file, call.code);
         }
     }

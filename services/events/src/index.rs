@@ -219,7 +219,14 @@ impl Index {
         self.rows.drop_oldest(count);
         let first = self.segments.partition_point(|first| *first <= self.rows.base).saturating_sub(1);
         self.segments.drain(..first);
-        count > 0 && self.rows.base < offset
+        count > 0
+    }
+
+    /// Goes on with the event of this offset, without any that came before.
+    pub(crate) fn skip_to(&mut self, offset: u64) {
+        while self.drop_before(offset) {}
+        self.rows.base = offset;
+        self.segments.clear();
     }
 
     /// What tells a tenant's ULIDs from those of others, on disk.

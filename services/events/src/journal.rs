@@ -125,12 +125,6 @@ pub enum OpenError {
         /// Where the damage begins.
         position: u64,
     },
-    /// A segment between two others is not there.
-    #[error("{path} is missing: the segment before it ends where it should begin")]
-    Missing {
-        /// The missing file.
-        path: PathBuf,
-    },
     /// A file of another journal, or none of ours.
     #[error("{path} does not belong to this journal")]
     Foreign {
@@ -202,13 +196,13 @@ impl Journal {
     /// Opens the journal in `dir`, made if it is not there: takes the lock, reads every record into the index,
     /// cuts a torn tail (and says so in the log), refuses other damage.
     pub(crate) fn open(dir: &Path, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
-        fs::create_dir_all(dir).map_err(OpenError::io(dir))?;
+        let window = dir.join("window");
+        fs::create_dir_all(&window).map_err(OpenError::io(&window))?;
         let lock = identity::lock(dir)?;
         let firsts = segment::list(dir)?;
         let identity = Identity::open(dir, &clock, !firsts.is_empty())?;
         disk::sync_dir(dir).map_err(OpenError::io(dir))?;
         disk::sync_ancestors(dir).map_err(OpenError::io(dir))?;
-        let window = dir.join("window");
         let window = Arc::new(Window::open(&window).map_err(OpenError::io(&window))?);
         let mut index = Index::default();
         for batch in relays::read(dir)? {
@@ -269,6 +263,8 @@ impl Journal {
 
     /// Gives up everything before `offset`, which is durable elsewhere: remembers the ULIDs that may be sent again and
     /// the relays' numbers, drops the events from the index, removes the files that have no others. Blocks.
+    ///
+    /// Files that a power cut gives back are removed at the next start: the archive knows better.
     pub(crate) fn cut(&self, offset: u64) -> io::Result<()> {
         let read = || self.index.read().unwrap_or_else(PoisonError::into_inner);
         let (mut next, mut keys) = (read().beginning(), Vec::new());
@@ -291,8 +287,6 @@ impl Journal {
             let path = segment::path_of(&self.dir, first);
             let bytes = fs::metadata(&path)?.len();
             fs::remove_file(&path)?;
-            // Each for itself: what a crash leaves must be without a gap.
-            disk::sync_dir(&self.dir)?;
             metrics::gauge!("annals_journal_bytes").decrement(bytes as f64);
         }
         Ok(())

@@ -2,6 +2,7 @@
 //! Never knows how a request came in.
 
 use std::{
+    fs,
     path::Path,
     sync::{Arc, PoisonError, RwLockReadGuard},
 };
@@ -37,6 +38,9 @@ impl EventLog {
     /// Opens the log in `dir`: the journal in `journal`, the archive in `archive`, its catalog in `catalog.db`.
     /// Blocks while the journal is read; `runtime` is what the archive waits with.
     pub(crate) fn open(dir: &Path, settings: Settings, clock: Clock, runtime: Handle) -> Result<Self, OpenError> {
+        // Before the journal is opened, which makes the names of all these directories durable.
+        let archive = dir.join("archive");
+        fs::create_dir_all(&archive).map_err(OpenError::io(&archive))?;
         let journal = Journal::open(&dir.join("journal"), settings, clock.clone())?;
         let archive = Archive::open(dir, journal.identity(), clock.clone(), runtime);
         let archive = archive.map_err(|error| OpenError::Archive(Box::new(error)))?;

@@ -1,7 +1,7 @@
 //! Owns the clients that append events of their own: with ULIDs of theirs, which they send again until they are told
 //! that they are stored, and without.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
@@ -17,6 +17,9 @@ use super::shared::Shared;
 
 /// The type of the clients' events.
 pub(crate) const EVENT_TYPE: &str = "crash";
+
+/// Events of earlier rounds that are sent again in each.
+const REPEATED: usize = 50;
 
 /// An event that a client sent, first of all with this body.
 #[derive(Debug, Clone)]
@@ -150,6 +153,21 @@ impl Appends {
             }
         }
         Ok(survived)
+    }
+
+    /// Sends events of earlier rounds again: each is told to be a duplicate, however long it is stored.
+    pub(crate) async fn repeat(client: &mut Client, dice: &mut Dice, stored: &[Ulid]) -> anyhow::Result<()> {
+        if stored.is_empty() {
+            return Ok(());
+        }
+        let chosen: BTreeSet<_> = (0..REPEATED).map(|_| stored[dice.below(stored.len() as u64) as usize]).collect();
+        let events: Vec<_> = chosen.iter().map(|ulid| event(Some(*ulid), r#"{"another":"body"}"#)).collect();
+        let all: Vec<_> = (0..i32::try_from(events.len())?).collect();
+        let Appended::Stored(answer) = append(client, Way::Grpc, events).await? else {
+            anyhow::bail!("events that are stored are refused");
+        };
+        ensure!(answer.duplicates == all, "of {chosen:?} only {:?} are known to be stored", answer.duplicates);
+        Ok(())
     }
 
     /// How many events are known to be stored.

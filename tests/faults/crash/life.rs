@@ -9,6 +9,7 @@ use harness::restore::Undone;
 use proto::common::v1::{Reason, Style};
 use proto::things::v1::RegisterNamespaceRequest;
 
+use super::appends::Appends;
 use super::check;
 use super::client::{Client, Way};
 use super::dice::Dice;
@@ -79,7 +80,7 @@ impl Kill {
 impl Life {
     pub(crate) fn new(dice: Dice) -> anyhow::Result<Self> {
         let (past, round) = (Past::default(), Round::default());
-        Ok(Self { machine: Machine::new()?, past, round, shared: Arc::new(Shared::new()), turn: 0, dice })
+        Ok(Self { machine: Machine::flushing()?, past, round, shared: Arc::new(Shared::new()), turn: 0, dice })
     }
 
     /// Starts the server, checks what it has, loads it and kills it.
@@ -195,6 +196,7 @@ impl Life {
         check::barrier(&mut client, &self.past).await?;
         let signs = check::follow(&mut client, &self.past).await?;
         summary.appends_survived += self.round.appends.retry(&mut client).await?;
+        Appends::repeat(&mut client, &mut self.dice, &self.past.appended).await?;
         let last = self.barrier(&mut client).await?;
         let news = tokio::select! {
             news = check::news(signs, &mut self.past, last) => news?,

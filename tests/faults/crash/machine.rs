@@ -16,12 +16,18 @@ use super::check::PATIENCE;
 
 /// The least, so that every round meets the change to a new one.
 const SEGMENT_BYTES: &str = "65536";
+/// Short, so that every round meets flushes of whatever there is.
+const OFTEN: &str = "200ms";
+/// Longer than any test.
+const NEVER: &str = "10h";
 
 #[derive(Debug)]
 pub(crate) struct Machine {
     /// The data directory is in it, so that the name of that is on the disk too.
     pub(crate) disk: Disk,
     around: TempDir,
+    /// How long events stay in the journal alone.
+    flush_interval: &'static str,
 }
 
 /// A server that has said that it is ready.
@@ -32,9 +38,15 @@ pub(crate) struct Server {
 }
 
 impl Machine {
+    /// One whose server keeps events in the journal.
     pub(crate) fn new() -> anyhow::Result<Self> {
         let around = tempfile::Builder::new().prefix("annals-crash").tempdir()?;
-        Ok(Self { disk: Disk::of(around.path().join("disk"))?, around })
+        Ok(Self { disk: Disk::of(around.path().join("disk"))?, around, flush_interval: NEVER })
+    }
+
+    /// One whose server archives events all the time.
+    pub(crate) fn flushing() -> anyhow::Result<Self> {
+        Ok(Self { flush_interval: OFTEN, ..Self::new()? })
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
@@ -73,7 +85,12 @@ impl Machine {
 
     /// Starts a server, which is not ready yet.
     pub(crate) fn spawn(&self) -> anyhow::Result<Running> {
-        self.spawn_program("annals", &["serve", "--journal-segment-bytes", SEGMENT_BYTES])
+        let arguments = [
+            ["--journal-segment-bytes", SEGMENT_BYTES],
+            ["--archive-flush-bytes", SEGMENT_BYTES],
+            ["--archive-flush-interval", self.flush_interval],
+        ];
+        self.spawn_program("annals", &[&["serve"], arguments.as_flattened()].concat())
     }
 
     fn spawn_program(&self, name: &str, arguments: &[&str]) -> anyhow::Result<Running> {

@@ -22,6 +22,8 @@ pub(crate) struct Past {
     ulids: HashSet<Ulid>,
     /// The numbers of the clients' events.
     numbers: HashSet<u64>,
+    /// The ULIDs of these, in commit order.
+    pub(crate) appended: Vec<Ulid>,
     pub(crate) names: BTreeMap<Subject, Name>,
     /// Where to read on.
     pub(crate) cursor: String,
@@ -78,6 +80,7 @@ impl Past {
             ensure!(self.ulids.insert(ulid), "{told}: its ULID is there twice");
             self.log.push((ulid, hash(&event)));
             if event.event_type == EVENT_TYPE {
+                self.appended.push(ulid);
                 self.learn_append(&event, ulid, round).context(told)?;
             } else {
                 let (id, subject) = self.learn_mutation(event, round.number, &by_id).context(told)?;

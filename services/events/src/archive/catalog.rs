@@ -9,6 +9,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::Error;
+use crate::disk;
 
 /// The name of the catalog in its own rows.
 pub(crate) const CATALOG: &str = "annals";
@@ -51,6 +52,9 @@ impl Catalog {
             "insert or ignore into iceberg_namespace_properties values (?1, ?2, 'exists', 'true')",
             params![CATALOG, NAMESPACE],
         )?;
+        // SQLite syncs what is in its files, and not their names.
+        let directory = path.parent().unwrap_or(path);
+        disk::sync_dir(directory).map_err(Error::io(directory))?;
         Ok(Self { connection })
     }
 

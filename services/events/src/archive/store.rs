@@ -60,11 +60,9 @@ pub(crate) struct Upload {
 }
 
 impl Store {
-    /// The archive in a directory, made if it is not there. Removes what a crash left unfinished.
+    /// The archive in a directory. Removes what a crash left unfinished.
     pub(crate) fn directory(directory: &Path, runtime: Handle) -> Result<Self, Error> {
-        fs::create_dir_all(directory).map_err(Error::io(directory))?;
         let directory = directory.canonicalize().map_err(Error::io(directory))?;
-        disk::sync_ancestors(&directory).map_err(Error::io(&directory))?;
         let text = directory.to_str().ok_or_else(|| {
             let rule = io::Error::new(io::ErrorKind::InvalidInput, "the archive's path must be UTF-8");
             Error::io(&directory)(rule)

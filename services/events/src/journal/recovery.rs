@@ -75,10 +75,15 @@ fn load(
     let path = segment::path_of(dir, first);
     read_into(&path, bytes).map_err(OpenError::io(&path))?;
     segment::check_header(&path, bytes, identity, first)?;
-    index.begin_segment(first);
-    if index.end() != first {
-        return Err(OpenError::Missing { path: segment::path_of(dir, index.end()) });
+    if index.end() < first {
+        // What stands before a gap was cut, and its removal undone by a power cut; what is missing, the archive has, or
+        // the log refuses to open.
+        index.skip_to(first);
     }
+    if index.end() > first {
+        return Err(damaged(dir, first, 0));
+    }
+    index.begin_segment(first);
     let mut position = SEGMENT_HEADER as usize;
     while let Some(record) = Record::at(bytes, position, identity.mark()) {
         if record.header.first != index.end() {

@@ -27,6 +27,8 @@ impl Bench {
         let tail = super::super::recovery::recover(dir.path(), identity, &[], &mut index).unwrap();
         let (published, _) = watch::channel(0);
         let index = Arc::new(RwLock::new(index));
+        let window = dir.path().join("window");
+        std::fs::create_dir(&window).unwrap();
         let writer = Writer {
             dir: dir.path().to_owned(),
             identity,
@@ -35,7 +37,7 @@ impl Bench {
             tail,
             mend: Mend::Nothing,
             index,
-            window: Arc::new(Window::open(&dir.path().join("window")).unwrap()),
+            window: Arc::new(Window::open(&window).unwrap()),
             end: published,
             buffer: Vec::new(),
         };

@@ -4,6 +4,7 @@ mod apart;
 mod bad_input;
 mod clients;
 mod docs;
+mod engines;
 mod events;
 mod isolation;
 mod onet;

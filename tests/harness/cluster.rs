@@ -41,6 +41,7 @@ pub struct Setup {
     topology: Topology,
     keys: Option<String>,
     proxy: Option<Proxy>,
+    is_archiving: bool,
 }
 
 /// What the relay meets instead of events.
@@ -53,13 +54,19 @@ struct Proxy {
 impl Setup {
     /// Without keys: everybody is admin of the tenant `default`.
     pub fn new(topology: Topology) -> Self {
-        Self { topology, keys: None, proxy: None }
+        Self { topology, keys: None, proxy: None, is_archiving: false }
     }
 
     /// With this `keys.toml`.
     #[must_use]
     pub fn keys(self, toml: impl Into<String>) -> Self {
         Self { keys: Some(toml.into()), ..self }
+    }
+
+    /// Events go into the archive at once, and what nothing refers to leaves it when it is asked to expire.
+    #[must_use]
+    pub fn archiving(self) -> Self {
+        Self { is_archiving: true, ..self }
     }
 
     /// The relay reaches events through this address (a proxy of the test), everybody else directly. Where events is,
@@ -235,6 +242,9 @@ impl Cluster {
             _ => command.args(["--things", &url(self.things), "--events", &url(self.events)]),
         };
         command.args(["--listen", &listen.to_string()]);
+        if self.setup.is_archiving && matches!(name, "annals" | "events") {
+            command.args(["--archive-flush-interval", "1ms", "--archive-retention", "0ms"]);
+        }
         if name != "annals" {
             command.env("ANNALS_PEER_KEY", &self.peer_key);
         }

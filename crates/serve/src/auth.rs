@@ -141,6 +141,11 @@ impl Caller {
         self.require(self.is_peer(), || Scope::Peer.to_string())
     }
 
+    /// Refuses a caller that may not operate what is of all tenants: a peer may, and anybody where there are no keys.
+    pub fn require_operator(&self) -> Result<(), Refusal> {
+        self.require(self.is_peer() || matches!(self.kind, Kind::Local), || Scope::Peer.to_string())
+    }
+
     fn may(&self, right: Right, ns: &Namespace) -> bool {
         match &self.kind {
             Kind::Local => true,

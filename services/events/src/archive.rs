@@ -21,7 +21,7 @@ mod wanted;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use domain::Clock;
@@ -60,6 +60,8 @@ pub(crate) struct Archive {
     clock: Clock,
     footers: Footers,
     views: Views,
+    /// Shared by who writes files that no commit refers to yet; nothing is removed meanwhile.
+    writing: RwLock<()>,
 }
 
 impl Archive {
@@ -71,7 +73,15 @@ impl Archive {
         let committer = Committer { store: &store, catalog: &catalog, identity, clock: &clock };
         let read = |table| TableView::read(&store, committer.load(table)?);
         let views = Views::new([read(Table::Events)?, read(Table::History)?]);
-        let archive = Self { store, catalog: Mutex::new(catalog), identity, clock, footers: Footers::default(), views };
+        let archive = Self {
+            store,
+            catalog: Mutex::new(catalog),
+            identity,
+            clock,
+            footers: Footers::default(),
+            views,
+            writing: RwLock::default(),
+        };
         Table::ALL.into_iter().try_for_each(|table| archive.remove_uncommitted(table))?;
         Ok(archive)
     }
@@ -102,6 +112,7 @@ impl Archive {
     }
 
     fn try_append(&self, table: Table, events: &[Event], position: u64) -> Result<(), Error> {
+        let _writing = self.writing.read().unwrap_or_else(PoisonError::into_inner);
         let view = self.view();
         let present = view.table(table);
         let mut partitions: BTreeMap<Partition, Vec<&Event>> = BTreeMap::new();

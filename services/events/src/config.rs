@@ -17,6 +17,9 @@ serve::settings! {
         pub archive_flush_bytes: Bytes<65_536, 1_073_741_824> = "67108864",
         /// How long an event stays in the journal alone, if there are fewer bytes.
         pub archive_flush_interval: Duration = "5m",
+        /// How long old snapshots of the archive, and files that only they refer to, are kept: longer than a reader of
+        /// another engine takes.
+        pub archive_retention: Duration = "1h",
     }
 }
 
@@ -36,8 +39,7 @@ impl<const MIN: u64, const MAX: u64> Setting for Bytes<MIN, MAX> {
 impl Config {
     /// How the journal is kept.
     pub(crate) fn journal(&self) -> Settings {
-        let Self { journal_segment_bytes, journal_queue_bytes, archive_flush_bytes: _, archive_flush_interval: _ } =
-            self;
+        let Self { journal_segment_bytes, journal_queue_bytes, .. } = self;
         Settings { segment_bytes: journal_segment_bytes.0, queue_bytes: journal_queue_bytes.0 as usize }
     }
 

@@ -64,14 +64,17 @@ impl EventLog {
         }
     }
 
+    /// Whether there is enough to archive, or something to let go of.
     fn is_due(&self, flush: Flush) -> bool {
-        let position = self.archive.view().position();
+        let (position, needed) = (self.archive.view().position(), self.archive.needed());
         let index = self.index();
         let bytes = index.bytes();
         metrics::gauge!("annals_archive_pending_bytes").set(bytes as f64);
         let oldest = (position < index.end()).then(|| index.locate(position.max(index.beginning())).intake);
         let age = oldest.map_or(0, |oldest| self.clock.now().millis() - oldest.millis());
-        bytes >= flush.bytes || age >= i64::try_from(flush.interval.as_millis()).unwrap_or(i64::MAX)
+        // What somebody read when it was archived has not been let go of.
+        let is_uncut = index.beginning() < needed;
+        is_uncut || bytes >= flush.bytes || age >= i64::try_from(flush.interval.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Moves the oldest events, at most `bytes` of them (or one), into the archive. Blocks.
@@ -82,7 +85,10 @@ impl EventLog {
             let end = last.offset + 1;
             let mut reader = self.journal.reader();
             let read = locations.iter().map(|location| log::read(&mut reader, *location));
-            let events = read.collect::<Result<Vec<_>, _>>().map_err(|error| Error::Journal(error.to_string()))?;
+            let mut events = read.collect::<Result<Vec<_>, _>>().map_err(|error| Error::Journal(error.to_string()))?;
+            for event in &mut events {
+                event.pipeline_batch_id = end as i64;
+            }
             for table in Table::ALL {
                 // One of the two may have gone on before a crash.
                 let from = self.archive.view().table(table).position();

@@ -96,6 +96,11 @@ impl Index {
         self.rows.base + u64::from(self.rows.len())
     }
 
+    /// How many events are here.
+    pub(crate) fn len(&self) -> u64 {
+        u64::from(self.rows.len())
+    }
+
     /// The offset of the oldest event that is kept.
     pub(crate) fn beginning(&self) -> u64 {
         self.rows.base

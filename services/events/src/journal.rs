@@ -42,6 +42,9 @@ use crate::{
 /// Appends that wait at the same time; each also takes its bytes of the queue, so this bounds small ones only.
 const QUEUE: usize = 4_096;
 
+/// Events that the index holds, about 320 MiB. While the archive is away the journal takes no more than these.
+const MAX_EVENTS: u64 = 4_000_000;
+
 /// Events whose identities are read from the index at a time while it is cut: some 100 µs.
 const CUT_STEP: u64 = 8_192;
 
@@ -90,8 +93,8 @@ pub(crate) struct Appended {
 /// Why a batch was not stored.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub(crate) enum AppendError {
-    /// Too much waits for the disk.
-    #[error("the journal's queue is full")]
+    /// Too much waits for the disk, or for the archive.
+    #[error("the journal is full")]
     Full,
     /// The disk refused; it may be over soon.
     #[error("the journal cannot be written: {0}")]
@@ -245,6 +248,9 @@ impl Journal {
 
     /// Stores a batch. When it returns, the batch is on disk and in the index.
     pub(crate) async fn append(&self, batch: Batch) -> Result<Appended, AppendError> {
+        if self.index.read().unwrap_or_else(PoisonError::into_inner).len() >= MAX_EVENTS {
+            return Err(AppendError::Full);
+        }
         // A batch larger than the whole queue gets in when nothing else waits.
         let bytes = batch.len().min(self.queue_bytes) as u32;
         let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) else {

@@ -53,13 +53,13 @@ const MAX_MESSAGE_OUT: usize = 16 << 20;
 /// Opens the service on its directory, `events` in the data directory: reads the journal into the index, and the
 /// archive's metadata.
 pub async fn open(config: Config, context: &Context) -> anyhow::Result<Service> {
-    let (settings, flush) = (config.journal(), config.flush());
+    let (settings, flush, retention) = (config.journal(), config.flush(), config.archive_retention);
     let (dir, clock, runtime) = (context.data_dir.join("events"), context.clock.clone(), Handle::current());
     let log = tokio::task::spawn_blocking(move || EventLog::open(&dir, settings, clock, runtime))
         .await
         .context("opening the event log was interrupted")?
         .context("the event log cannot be opened")?;
-    let log = Arc::new(EventLog { readiness: context.readiness.clone(), ..log });
+    let log = Arc::new(EventLog { readiness: context.readiness.clone(), retention, ..log });
     let tasks = Tasks::new("events");
     let mut end = log.journal.end();
     tasks.spawn("journal", |cancel| async move {

@@ -5,6 +5,7 @@ use std::{
     fs,
     path::Path,
     sync::{Arc, PoisonError, RwLockReadGuard},
+    time::Duration,
 };
 
 use domain::{Clock, Cursor, Entity, EntityKind, Invalid, Mutation, TenantId, Timestamp};
@@ -32,7 +33,12 @@ pub(crate) struct EventLog {
     pub(crate) clock: Clock,
     /// Where it is told whether the journal can be written.
     pub(crate) readiness: Readiness,
+    /// How long what nobody needs stays in the archive.
+    pub(crate) retention: Duration,
 }
+
+/// An hour: longer than a reader of another engine takes.
+const RETENTION: Duration = Duration::from_hours(1);
 
 impl EventLog {
     /// Opens the log in `dir`: the journal in `journal`, the archive in `archive`, its catalog in `catalog.db`.
@@ -48,7 +54,7 @@ impl EventLog {
             let index = journal.index().read().unwrap_or_else(PoisonError::into_inner);
             (index.keys(), index.beginning()..=index.end())
         };
-        let log = Self { journal, archive, keys, clock, readiness: Readiness::default() };
+        let log = Self { journal, archive, keys, clock, readiness: Readiness::default(), retention: RETENTION };
         for table in Table::ALL {
             let archived = log.archive.view().table(table).position();
             if !journal_ends.contains(&archived) {

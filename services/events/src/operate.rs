@@ -1,5 +1,5 @@
-//! What an operator asks of the archive: how it is, and to do now what upkeep does by itself. For peers, because it is
-//! of all tenants. Never does a step that upkeep would not.
+//! What an operator asks of the archive: how it is, and to do now what upkeep does by itself. For peers, and anybody where
+//! there are no keys, because it is of all tenants. Never does a step that upkeep would not.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{
 impl EventLog {
     /// How the archive is. Blocks.
     pub(crate) fn archive_status(&self, caller: &Caller) -> Result<wire::Archive, Refusal> {
-        caller.require_peer()?;
+        caller.require_operator()?;
         let mut tables = Vec::new();
         for table in Table::ALL {
             let status = self.archive.status(table).map_err(Refusal::internal)?;
@@ -41,7 +41,7 @@ impl EventLog {
         self: &Arc<Self>,
         caller: &Caller,
     ) -> Result<impl Stream<Item = Result<wire::CompactArchiveResponse, Refusal>> + Send + use<>, Refusal> {
-        caller.require_peer()?;
+        caller.require_operator()?;
         let log = Arc::clone(self);
         Ok(stream::try_unfold(Table::ALL.to_vec(), move |mut tables| {
             let log = Arc::clone(&log);
@@ -66,7 +66,7 @@ impl EventLog {
         self: &Arc<Self>,
         caller: &Caller,
     ) -> Result<impl Stream<Item = Result<wire::ExpireArchiveResponse, Refusal>> + Send + use<>, Refusal> {
-        caller.require_peer()?;
+        caller.require_operator()?;
         Ok(self.of_each_table(|log, table| {
             let expired = log.archive.expire(table, log.horizon()).map_err(Refusal::internal)?;
             let Expired { snapshots, files, bytes } = expired;
@@ -80,7 +80,7 @@ impl EventLog {
         self: &Arc<Self>,
         caller: &Caller,
     ) -> Result<impl Stream<Item = Result<wire::VerifyArchiveResponse, Refusal>> + Send + use<>, Refusal> {
-        caller.require_peer()?;
+        caller.require_operator()?;
         Ok(self.of_each_table(|log, table| {
             let files = log.archive.view().table(table).files.len() as i64;
             let problems = log.archive.verify(table).map_err(Refusal::internal)?;

@@ -16,8 +16,6 @@ const TICK: Duration = Duration::from_secs(1);
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(10);
 /// The longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
-/// How long a snapshot is kept, and a file that nothing refers to: longer than a reader of another engine takes.
-pub(crate) const GRACE: Duration = Duration::from_hours(1);
 
 impl EventLog {
     /// Does what is due, until it is cancelled. What fails is tried again.
@@ -60,6 +58,6 @@ impl EventLog {
 
     /// Before this time, in milliseconds, snapshots and files that nothing refers to go.
     pub(crate) fn horizon(&self) -> i64 {
-        self.clock.now().millis() - GRACE.as_millis() as i64
+        self.clock.now().millis() - self.retention.as_millis() as i64
     }
 }

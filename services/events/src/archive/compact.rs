@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     vec,
 };
 
@@ -49,6 +49,7 @@ pub(crate) struct Compacted {
 impl Archive {
     /// Merges the small files of one partition that has many, if there is one. Blocks.
     pub(crate) fn compact_once(&self, table: Table) -> Result<Option<Compacted>, Error> {
+        let _writing = self.writing.read().unwrap_or_else(PoisonError::into_inner);
         let view = self.view();
         let present = view.table(table);
         let Some((partition, inputs)) = due(present) else { return Ok(None) };

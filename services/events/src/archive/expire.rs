@@ -1,7 +1,10 @@
 //! Owns letting go of what no reader needs: old snapshots, then files that nothing refers to. Never removes a file that
-//! the catalog's metadata leads to, that a reader of ours holds, or that is young: it may be about to be committed.
+//! the catalog's metadata leads to, that a reader of ours holds, or that is about to be committed.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::PoisonError,
+};
 
 use iceberg::spec::{ManifestEntry, Operation};
 
@@ -46,7 +49,7 @@ impl Archive {
             };
             self.commit(table, &change)?;
         }
-        // Listed before it is looked up what is referred to: what is committed in between is not missed.
+        let _nobody_writes = self.writing.write().unwrap_or_else(PoisonError::into_inner);
         let location = metadata.location().to_owned();
         let listed = self.store.list(&location)?;
         let referred = referred(&self.store, &self.load(table)?)?;

@@ -4,6 +4,7 @@
 //! own from the directory of this binary; the load generator shares the machine with them, and the baselines too.
 
 mod append;
+mod archive;
 mod echo;
 mod get;
 mod import;
@@ -49,6 +50,12 @@ enum Bench {
         #[arg(long, default_value_t = 1_000_000)]
         events: usize,
     },
+    /// Appends with resends while the archive is written and kept up, and the memory that takes.
+    Archive {
+        /// How many events.
+        #[arg(long, default_value_t = 1_000_000)]
+        events: usize,
+    },
     /// Serves the baseline of `get`; started by it.
     #[command(hide = true)]
     Echo {
@@ -67,12 +74,14 @@ async fn main() -> anyhow::Result<()> {
             report.extend(get::run().await?);
             report.extend(append::run().await?);
             report.extend(reopen::run(1_000_000).await?);
+            report.extend(archive::run(1_000_000).await?);
             report.finish()
         }
         Bench::Import { onet } => import::run(&onet).await?.finish(),
         Bench::Get => get::run().await?.finish(),
         Bench::Append => append::run().await?.finish(),
         Bench::Reopen { events } => reopen::run(events).await?.finish(),
+        Bench::Archive { events } => archive::run(events).await?.finish(),
         Bench::Ready => ready::run().await?.finish(),
         Bench::Echo { listen } => echo::serve(listen).await,
     }

@@ -86,6 +86,13 @@ impl Server {
         let pages: u64 = statm.split(' ').nth(1).context("statm has a second field")?.parse()?;
         Ok(pages * 4096)
     }
+
+    /// The most memory that the process has had resident, in bytes.
+    pub(crate) fn peak_bytes(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("Linux says VmHWM")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? << 10)
+    }
 }
 
 impl Drop for Server {

@@ -20,6 +20,9 @@ const STEP_ROWS: u32 = 65_536;
 /// Events read in one step.
 const STEP_EVENTS: usize = 256;
 
+/// Events of the archive found in one step.
+const MOST_EVENTS: usize = 1_001;
+
 /// Which events; every condition that is given must hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Filter {
@@ -70,6 +73,11 @@ impl Page {
         Self { events: Vec::new(), cost: Cost::default(), bytes: 0, max_events, max_bytes, is_full: false }
     }
 
+    /// Events that may still be looked for: one more than fit, so that it is known whether there are more.
+    fn room(&self) -> usize {
+        self.max_events.saturating_sub(self.events.len()).saturating_add(1).min(MOST_EVENTS)
+    }
+
     fn fits(&self, length: usize) -> bool {
         self.events.is_empty() || self.events.len() < self.max_events && self.bytes + length <= self.max_bytes
     }
@@ -94,7 +102,7 @@ impl EventLog {
             Order::NewestFirst => offsets.end <= position,
         };
         let (hits, rest) = if is_archived {
-            archived(&mut sight.past, caller, filter, offsets.clone(), order)?
+            archived(&mut sight.past, caller, filter, offsets.clone(), order, page.room())?
         } else {
             self.recent(tenant, filter, offsets.clone(), order, position)
         };
@@ -182,10 +190,11 @@ fn archived(
     filter: &Filter,
     offsets: Range<u64>,
     order: Order,
+    limit: usize,
 ) -> Result<(Vec<Hit>, Range<u64>), Refusal> {
     let position = past.position(Table::Events);
     let wanted = Wanted { offsets: offsets.start..offsets.end.min(position), ..filter.wanted(&caller.tenant) };
-    let Found { events, rest } = past.archived(Table::Events, &wanted, order, STEP_EVENTS)?;
+    let Found { events, rest } = past.archived(Table::Events, &wanted, order, limit)?;
     let rest = match order {
         Order::OldestFirst if rest.is_empty() => wanted.offsets.end..offsets.end,
         Order::OldestFirst => rest.start..offsets.end,

@@ -17,6 +17,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// The longest pause after a failure; the first is a tick.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// Events that one flush takes at most, about 100 MiB while they are sorted: small ones take more memory than bytes.
+const MAX_EVENTS: u64 = 65_536;
+
 /// When the journal is flushed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flush {
@@ -74,7 +77,8 @@ impl EventLog {
         let age = oldest.map_or(0, |oldest| self.clock.now().millis() - oldest.millis());
         // What somebody read when it was archived has not been let go of.
         let is_uncut = index.beginning() < needed;
-        is_uncut || bytes >= flush.bytes || age >= i64::try_from(flush.interval.as_millis()).unwrap_or(i64::MAX)
+        let is_much = bytes >= flush.bytes || index.len() >= MAX_EVENTS;
+        is_uncut || is_much || age >= i64::try_from(flush.interval.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Moves the oldest events, at most `bytes` of them (or one), into the archive. Blocks.
@@ -113,7 +117,7 @@ impl EventLog {
     fn next(&self, position: u64, bytes: u64) -> Vec<Location> {
         let index = self.index();
         let (mut locations, mut sum) = (Vec::new(), 0);
-        for offset in position..index.end() {
+        for offset in position..index.end().min(position + MAX_EVENTS) {
             let location = index.locate(offset);
             sum += u64::from(location.length);
             if sum > bytes && !locations.is_empty() {

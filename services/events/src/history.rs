@@ -10,9 +10,6 @@ use crate::{
     visibility::{Asked, Sight},
 };
 
-/// Mutations that are read at a time; each may be large.
-const STEP: usize = 64;
-
 /// Whose mutations to read, and which page of them.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
@@ -41,7 +38,8 @@ impl EventLog {
         let mut rest = 0..self.index().end();
         while !rest.is_empty() {
             let first = after.map_or(Ulid(0), |after| Ulid(after.0.saturating_add(1)));
-            let (found, left) = sight.past.history(tenant, entity, first, rest, STEP)?;
+            let wanted = page_size + 1 - mutations.len();
+            let (found, left) = sight.past.history(tenant, entity, first, rest, wanted)?;
             rest = left;
             for mutation in found {
                 let Some(mutation) = sight.of_mutation(mutation, Asked::ByName)? else { continue };

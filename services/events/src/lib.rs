@@ -29,6 +29,8 @@ mod wait_for;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod fold_test;
+#[cfg(test)]
 mod model_test;
 
 use std::sync::Arc;

@@ -19,6 +19,9 @@ use crate::{
 /// Row groups of the archive that are looked at in one step.
 const STEP_GROUPS: usize = 16;
 
+/// Mutations of the journal that are read in one step; each may be large.
+const STEP_MUTATIONS: usize = 64;
+
 /// What one request reads.
 pub(crate) struct Past<'a> {
     pub(crate) log: &'a EventLog,
@@ -86,7 +89,8 @@ impl<'a> Past<'a> {
         Ok(None)
     }
 
-    /// The next mutations of an entity from `offsets`, oldest first and at most `limit` of them, and what is left over.
+    /// The next mutations of an entity from `offsets`, oldest first and at most `limit` of them (fewer where they are
+    /// large), and what is left over.
     pub(crate) fn history(
         &mut self,
         tenant: TenantNo,
@@ -108,7 +112,7 @@ impl<'a> Past<'a> {
         locations.reverse();
         let mut found = Vec::new();
         for location in locations.into_iter().filter(|it| it.ulid >= after && it.offset >= offsets.start) {
-            if found.len() == limit {
+            if found.len() == limit.min(STEP_MUTATIONS) {
                 return Ok((found, location.offset..offsets.end));
             }
             let mutation = log::mutation(self.read(location)?)?;

@@ -211,8 +211,7 @@ fn array_of(column: &Column, events: &[&Event]) -> ArrayRef {
             Arc::new(StringArray::from_iter_values(events.map(|event| get(event))))
         }
         Value::Text(get, _) => {
-            let present = |event: &&Event| Some(get(event)).filter(|text| !text.is_empty()).map(str::to_owned);
-            Arc::new(events.map(present).collect::<StringArray>())
+            Arc::new(events.map(|event| Some(get(event)).filter(|text| !text.is_empty())).collect::<StringArray>())
         }
         Value::Time(get, _) => {
             let micros = events.map(|event| get(event).map(|millis| millis * 1_000));

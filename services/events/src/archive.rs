@@ -21,7 +21,10 @@ mod wanted;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use domain::Clock;
@@ -51,6 +54,9 @@ pub(crate) use self::{
 };
 use crate::journal::Identity;
 
+/// Rows that are written between two looks at whether to stop: some milliseconds.
+const STEP_ROWS: usize = 1_024;
+
 /// The archive, open in this process.
 pub(crate) struct Archive {
     store: Store,
@@ -62,6 +68,7 @@ pub(crate) struct Archive {
     views: Views,
     /// Shared by who writes files that no commit refers to yet; nothing is removed meanwhile.
     writing: RwLock<()>,
+    is_stopping: AtomicBool,
 }
 
 impl Archive {
@@ -81,6 +88,7 @@ impl Archive {
             footers: Footers::default(),
             views,
             writing: RwLock::default(),
+            is_stopping: AtomicBool::new(false),
         };
         Table::ALL.into_iter().try_for_each(|table| archive.remove_uncommitted(table))?;
         Ok(archive)
@@ -94,6 +102,15 @@ impl Archive {
     /// The lowest offset of the journal that readers may still ask for.
     pub(crate) fn needed(&self) -> u64 {
         self.views.needed()
+    }
+
+    /// Makes what is being written end soon, unfinished: it is done again after the next start.
+    pub(crate) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn check_stopping(&self) -> Result<(), Error> {
+        if self.is_stopping.load(Ordering::Relaxed) { Err(Error::Stopping) } else { Ok(()) }
     }
 
     /// Reads rows.
@@ -124,7 +141,10 @@ impl Archive {
             events.sort_by(|one, other| table.order(one, other));
             let location = self.new_location(&present.loaded, &partition);
             let mut file = FileWriter::create(&self.store, table, partition, location)?;
-            file.write(&events)?;
+            for events in events.chunks(STEP_ROWS) {
+                self.check_stopping()?;
+                file.write(events)?;
+            }
             add.push(file.finish()?);
         }
         let change = Change {

@@ -54,10 +54,18 @@ impl EventLog {
                 continue;
             }
             let log = Arc::clone(&self);
-            let flushed = tokio::task::spawn_blocking(move || log.flush(flush.bytes)).await;
+            let mut work = tokio::task::spawn_blocking(move || log.flush(flush.bytes));
+            let flushed = tokio::select! {
+                flushed = &mut work => flushed,
+                () = cancel.cancelled() => {
+                    self.archive.stop();
+                    work.await
+                }
+            };
             let flushed = flushed.unwrap_or_else(|panic| Err(Error::Journal(panic.to_string())));
             match flushed {
                 Ok(()) => pause = TICK,
+                Err(Error::Archive(archive::Error::Stopping)) => return,
                 Err(error) => {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     metrics::counter!("annals_archive_flush_failures_total").increment(1);

@@ -28,9 +28,17 @@ impl EventLog {
             }
             let expires = tokio::time::Instant::now() >= expiry;
             let log = Arc::clone(&self);
-            let step = tokio::task::spawn_blocking(move || log.keep_up_once(expires)).await;
+            let mut work = tokio::task::spawn_blocking(move || log.keep_up_once(expires));
+            let step = tokio::select! {
+                step = &mut work => step,
+                () = cancel.cancelled() => {
+                    self.archive.stop();
+                    work.await
+                }
+            };
             match step.map_err(|panic| panic.to_string()) {
                 Ok(Ok(())) => pause = TICK,
+                Ok(Err(Error::Stopping)) => return,
                 Ok(Err(error)) => {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     tracing::error!(error = &error as &dyn std::error::Error, "the archive is not kept up");

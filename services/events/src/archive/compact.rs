@@ -12,7 +12,7 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, async_reader::ParquetRecor
 use proto::events::v1::Event;
 
 use super::{
-    Archive, Error,
+    Archive, Error, STEP_ROWS,
     columns::events_of,
     commit::Change,
     file::FileWriter,
@@ -34,8 +34,6 @@ const LEFT_ALONE: usize = 3;
 const MAX_INPUTS: usize = 16;
 /// Rows of an input that are decoded at a time.
 const INPUT_ROWS: usize = 256;
-/// Rows that are written at a time.
-const OUTPUT_ROWS: usize = 1_024;
 
 /// What a compaction has done.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -87,7 +85,8 @@ impl Archive {
         let (mut files, mut file, mut rows) = (Vec::new(), create()?, Vec::new());
         while let Some(next) = next(&mut sources, table, self)? {
             rows.push(next);
-            if rows.len() == OUTPUT_ROWS {
+            if rows.len() == STEP_ROWS {
+                self.check_stopping()?;
                 file.write(&rows.iter().collect::<Vec<_>>())?;
                 rows.clear();
                 if file.bytes() >= FULL_BYTES {

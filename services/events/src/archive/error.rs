@@ -53,6 +53,9 @@ pub(crate) enum Error {
         /// Id and epoch of the journal here.
         found: String,
     },
+    /// The server ends.
+    #[error("the server is stopping")]
+    Stopping,
     /// A merge that would have lost or doubled rows was not committed.
     #[error("{before} rows became {after} when files were merged: nothing was changed")]
     Miscounted {

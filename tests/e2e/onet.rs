@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use harness::cluster::{Cluster, Topology};
+use harness::cluster::{Cluster, Setup, Topology};
 use proto::{common::v1::EntityKind, events::v1::QueryRequest};
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ async fn import(folder: &str, counts: [usize; 5]) {
         set.rows("technology_skills.tsv").iter().map(|row| row.split('\t').nth(2).unwrap().to_owned()).collect();
     assert_eq!(codes.len(), commodities);
 
-    let cluster = Cluster::start(Topology::Separate).await;
+    let cluster = Setup::new(Topology::Separate).start().await;
     let imports = shell_blocks("docs/onet.md", "# O*NET").remove(0).replace(ONET, folder);
     let first = run(&cluster, &imports);
     for ((file, count), line) in CREATED.into_iter().zip(counts).zip(first.lines()) {

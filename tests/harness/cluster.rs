@@ -129,9 +129,12 @@ impl Drop for Process {
 }
 
 impl Cluster {
-    /// Starts a cluster without keys.
+    /// Starts a cluster without keys. Separate processes archive events at once, so that cases which run on both
+    /// topologies meet events in the journal and in the archive.
     pub async fn start(topology: Topology) -> Self {
-        Setup::new(topology).start().await
+        let setup = Setup::new(topology);
+        let setup = if topology == Topology::Separate { setup.archiving() } else { setup };
+        setup.start().await
     }
 
     /// The gateway over HTTP.

@@ -121,6 +121,7 @@ impl Archive {
     /// Adds the events of the journal from where the table ends up to `position`. When it returns, they are durable
     /// and in the view; when it fails, the view says how far the table is.
     pub(crate) fn append(&self, table: Table, events: &[Event], position: u64) -> Result<(), Error> {
+        self.check_stopping()?;
         let appended = self.try_append(table, events, position);
         if appended.is_err() {
             self.refresh(table)?;
@@ -160,6 +161,7 @@ impl Archive {
 
     /// Makes a change of a table, and shows it to readers.
     fn commit(&self, table: Table, change: &Change) -> Result<(), Error> {
+        self.check_stopping()?;
         let catalog = self.catalog();
         // Views are published with the catalog in hand only, so this one is the last.
         let view = self.view();

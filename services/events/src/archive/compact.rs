@@ -47,6 +47,7 @@ pub(crate) struct Compacted {
 impl Archive {
     /// Merges the small files of one partition that has many, if there is one. Blocks.
     pub(crate) fn compact_once(&self, table: Table) -> Result<Option<Compacted>, Error> {
+        self.check_stopping()?;
         let _writing = self.writing.read().unwrap_or_else(PoisonError::into_inner);
         let view = self.view();
         let present = view.table(table);

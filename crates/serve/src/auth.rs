@@ -78,6 +78,15 @@ impl Caller {
         self.may(Right::Read, ns)
     }
 
+    /// Whether the caller sees everything of its tenant: it reads every namespace.
+    pub fn may_read_all(&self) -> bool {
+        match &self.kind {
+            Kind::Local | Kind::Peer => true,
+            Kind::Keyed(scopes) => scopes.iter().any(|scope| matches!(scope, Scope::Things(_, Pattern::All))),
+            Kind::Anonymous => false,
+        }
+    }
+
     /// Whether things in `ns` may be written.
     pub fn may_write(&self, ns: &Namespace) -> bool {
         self.may(Right::Write, ns)

@@ -93,6 +93,9 @@ impl<'a> Sight<'a> {
 
     /// Whether a state that was in force at `then` shows.
     pub(crate) fn shows(&mut self, entity: &Entity, state: &State, then: Ulid, asked: Asked) -> Result<bool, Refusal> {
+        if self.caller.may_read_all() {
+            return Ok(true);
+        }
         let state = Seen::of(state);
         if !self.is_visible(entity, &state, then, asked)? || !self.is_visible(entity, &state, NOW, asked)? {
             return Ok(false);

@@ -25,7 +25,7 @@ use super::{
 use crate::index::Order;
 
 /// Rows that are decoded at a time.
-const BATCH_ROWS: usize = 4_096;
+const BATCH_ROWS: usize = 1_024;
 
 /// Events that are fetched first, to see how large they are; then four times as many, as long as they are small.
 const FIRST_SLICE: usize = 16;
@@ -99,6 +99,7 @@ impl<'a> Scan<'a> {
             }
             match step {
                 Step::File(place) => {
+                    self.cost.files += 1;
                     let footer = self.footer(files[place])?;
                     for (number, group) in footer.metadata().row_groups().iter().enumerate() {
                         if wanted.may_be_in_group(group) {
@@ -109,7 +110,7 @@ impl<'a> Scan<'a> {
                 }
                 Step::Group(file, group) => {
                     groups += 1;
-                    for (offset, row) in self.find(files[file], group, wanted)? {
+                    for (offset, row) in self.find(files[file], group, wanted, order, limit)? {
                         hits.insert(rank_of(offset), Place { file, group, row });
                     }
                     while hits.len() > limit {
@@ -143,15 +144,25 @@ impl<'a> Scan<'a> {
         Ok(Found { events, rest })
     }
 
-    /// The offset of each wanted row of a group, and its place there.
-    fn find(&mut self, file: &ArchivedFile, group: usize, wanted: &Wanted) -> Result<Vec<(u64, usize)>, Error> {
+    /// The offsets of the wanted rows of a group, and their places there; of the oldest, `limit` are enough.
+    fn find(
+        &mut self,
+        file: &ArchivedFile,
+        group: usize,
+        wanted: &Wanted,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<(u64, usize)>, Error> {
+        let selection = wanted.rows_of_group(self.footer(file)?.metadata(), group);
+        let mut places = places_of(&selection);
         let mut found = Vec::new();
-        let mut first = 0;
-        for rows in self.read(file, group, Some(&wanted::COLUMNS), None)? {
+        self.read(file, group, Some(&wanted::COLUMNS), selection, |rows| {
             let offsets = rows.column(wanted::COLUMNS.len() - 1).as_primitive::<types::Int64Type>();
-            found.extend(wanted.rows_in(&rows).map(|row| (offsets.value(row) as u64, first + row)));
-            first += rows.num_rows();
-        }
+            let places: Vec<_> = places.by_ref().take(rows.num_rows()).collect();
+            found.extend(wanted.rows_in(&rows).map(|row| (offsets.value(row) as u64, places[row])));
+            // Of a tenant, and of a name, rows ascend by offset.
+            order == Order::OldestFirst && found.len() >= limit
+        })?;
         Ok(found)
     }
 
@@ -163,8 +174,11 @@ impl<'a> Scan<'a> {
         for chunk in by_place.chunk_by(|(one, _), (other, _)| (one.file, one.group) == (other.file, other.group)) {
             let Place { file, group, .. } = chunk[0].0;
             let selection = selection(chunk.iter().map(|(place, _)| place.row));
-            let batches = self.read(files[file], group, None, Some(selection))?;
-            let read = batches.iter().flat_map(columns::events_of);
+            let mut read = Vec::with_capacity(chunk.len());
+            self.read(files[file], group, None, selection, |rows| {
+                read.extend(columns::events_of(&rows));
+                false
+            })?;
             events.extend(chunk.iter().map(|(_, rank)| *rank).zip(read));
         }
         self.cost.rows += events.len() as u64;
@@ -172,40 +186,57 @@ impl<'a> Scan<'a> {
     }
 
     fn footer(&mut self, file: &ArchivedFile) -> Result<ArrowReaderMetadata, Error> {
-        self.cost.files += 1;
         let mut reader = FileReader::open(self.store, &file.location, file.bytes)?;
         let footer = self.store.wait(self.footers.of(&mut reader));
         self.cost.add(reader.cost());
         Ok(footer?)
     }
 
-    /// Rows of a row group: of `columns` in that order (all of them without), and of `selection` only.
+    /// Reads rows of a row group, of `columns` in that order (all of them without), until `is_enough`.
     fn read(
         &mut self,
         file: &ArchivedFile,
         group: usize,
         columns: Option<&[&str]>,
-        selection: Option<RowSelection>,
-    ) -> Result<Vec<RecordBatch>, Error> {
+        selection: RowSelection,
+        mut is_enough: impl FnMut(RecordBatch) -> bool,
+    ) -> Result<(), Error> {
         let mut reader = FileReader::open(self.store, &file.location, file.bytes)?;
         let cost = reader.cost_handle();
-        let batches = self.store.wait(async {
+        let read = self.store.wait(async {
             let footer = self.footers.of(&mut reader).await?;
             let mask = columns.map_or_else(ProjectionMask::all, |columns| {
                 ProjectionMask::roots(footer.parquet_schema(), columns.iter().map(|column| place_of(column)))
             });
-            let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, footer)
+            let mut rows = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, footer)
                 .with_batch_size(BATCH_ROWS)
                 .with_row_groups(vec![group])
-                .with_projection(mask);
-            if let Some(selection) = selection {
-                builder = builder.with_row_selection(selection);
+                .with_projection(mask)
+                .with_row_selection(selection)
+                .build()?;
+            while let Some(batch) = rows.try_next().await? {
+                if is_enough(batch) {
+                    break;
+                }
             }
-            builder.build()?.try_collect::<Vec<_>>().await
+            Ok(())
         });
         self.cost.add(cost.get());
-        Ok(batches?)
+        read
     }
+}
+
+/// The places of the rows that a selection selects.
+fn places_of(selection: &RowSelection) -> impl Iterator<Item = usize> + use<> {
+    let mut next = 0;
+    let mut ranges = Vec::new();
+    for selector in selection.iter() {
+        if !selector.skip {
+            ranges.push(next..next + selector.row_count);
+        }
+        next += selector.row_count;
+    }
+    ranges.into_iter().flatten()
 }
 
 /// What is left from a rank on.

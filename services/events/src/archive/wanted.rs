@@ -9,7 +9,14 @@ use std::{
 use arrow_array::{Array as _, RecordBatch, cast::AsArray as _, types};
 use domain::TenantId;
 use iceberg::spec::{DataFile, PrimitiveLiteral};
-use parquet::file::{metadata::RowGroupMetaData, statistics::Statistics};
+use parquet::{
+    arrow::arrow_reader::RowSelection,
+    file::{
+        metadata::{ParquetMetaData, RowGroupMetaData},
+        page_index::column_index::ColumnIndexMetaData,
+        statistics::Statistics,
+    },
+};
 use ulid::Ulid;
 
 use super::{
@@ -109,6 +116,38 @@ impl Wanted {
         numbers("timestamp", from, to)
             && numbers("journal_offset", offset(self.offsets.start), offset(self.offsets.end))
             && self.fits(|column| texts_of(group, column))
+    }
+
+    /// The rows of a group that may be wanted, by the bounds of pages: all of them where a file has no page index.
+    pub(crate) fn rows_of_group(&self, footer: &ParquetMetaData, group: usize) -> RowSelection {
+        let rows = footer.row_group(group).num_rows() as usize;
+        let all = RowSelection::from_consecutive_ranges(std::iter::once(0..rows), rows);
+        let pages_of = |column: &str, may_be_in: &dyn Fn(&ColumnIndexMetaData, usize) -> bool| {
+            let place = columns::place_of(column);
+            let bounds = footer.column_index()?.get(group)?.get(place)?;
+            let pages = footer.offset_index()?.get(group)?.get(place)?.page_locations();
+            let first = |page: usize| pages.get(page).map_or(rows, |page| page.first_row_index as usize);
+            let kept = (0..pages.len()).filter(|page| may_be_in(bounds, *page));
+            let ranges: Vec<_> = kept.map(|page| first(page)..first(page + 1)).collect();
+            Some(RowSelection::from_consecutive_ranges(ranges.into_iter(), rows))
+        };
+        let by_offset = pages_of("journal_offset", &|bounds, page| match bounds {
+            ColumnIndexMetaData::INT64(bounds) => {
+                let low = bounds.min_value(page).is_none_or(|low| (*low as u64) < self.offsets.end);
+                low && bounds.max_value(page).is_none_or(|high| self.offsets.start <= *high as u64)
+            }
+            _ => true,
+        });
+        let by_id = self.entity_id.as_deref().and_then(|id| {
+            pages_of("entity_id", &|bounds, page| match bounds {
+                ColumnIndexMetaData::BYTE_ARRAY(bounds) => {
+                    let low = bounds.min_value(page).is_none_or(|low| low <= id.as_bytes());
+                    low && bounds.max_value(page).is_none_or(|high| id.as_bytes() <= high)
+                }
+                _ => true,
+            })
+        });
+        [by_offset, by_id].into_iter().flatten().fold(all, |rows, pages| rows.intersection(&pages))
     }
 
     /// Which of these rows, which have [`COLUMNS`], are wanted.

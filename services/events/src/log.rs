@@ -74,9 +74,14 @@ impl EventLog {
         if Timestamp::of_ulid(ulid).millis() >= self.clock.now().millis() - WINDOW {
             return Ok(false);
         }
+        self.is_archived(Table::Events, tenant, ulid)
+    }
+
+    /// Whether a table of the archive has an event of this ULID. Blocks.
+    pub(crate) fn is_archived(&self, table: Table, tenant: &TenantId, ulid: Ulid) -> Result<bool, Refusal> {
         let wanted = Wanted { ulids: ulid..=ulid, ..Wanted::of(tenant.clone()) };
         let view = self.archive.view();
-        let files = view.table(Table::Events).files.iter().map(AsRef::as_ref);
+        let files = view.table(table).files.iter().map(AsRef::as_ref);
         let found = self.archive.scan().first(files, &wanted, Order::OldestFirst, 1, usize::MAX);
         Ok(!found.map_err(Refusal::internal)?.events.is_empty())
     }

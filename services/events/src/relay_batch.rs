@@ -10,6 +10,7 @@ use ulid::Ulid;
 use crate::{
     EventLog,
     append::Stored,
+    archive::Table,
     index::TenantNo,
     journal::{Batch, RelayBatch, WINDOW},
 };
@@ -49,8 +50,9 @@ impl EventLog {
             let entity = self.entity(number, *kind, key.ns.as_str(), &key.entity_id());
             ulids.push(ulid);
             if Timestamp::of_ulid(ulid).millis() < oldest {
-                let (log, tenant) = (Arc::clone(self), tenant.clone());
-                if self.blocking(move |_| log.knows(&tenant, ulid)).await? {
+                // Among mutations only: a client's event of the same ULID must not keep this one out.
+                let tenant = tenant.clone();
+                if self.blocking(move |log| log.is_archived(Table::History, &tenant, ulid)).await? {
                     archived.push(place as u32);
                     continue;
                 }

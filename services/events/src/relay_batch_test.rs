@@ -103,6 +103,23 @@ async fn a_clients_event_with_the_ulid_of_a_mutation_to_come_does_not_keep_it_ou
 }
 
 #[tokio::test]
+async fn mutations_older_than_the_window_are_told_from_archived_ones_and_from_clients_events() {
+    let fixture = Fixture::new();
+    let events = events(&fixture);
+    for kept in &events {
+        fixture.append(vec![NewEvent { ulid: kept.ulid, ..event("log") }]).await;
+    }
+    fixture.flush(u64::MAX);
+    fixture.clock.advance(2 * WINDOW);
+    let first = fixture.log.append_relayed(&peer(), batch(1), events.clone()).await.unwrap();
+    assert_eq!(first.appended.duplicates, [0_u32; 0]);
+    fixture.flush(u64::MAX);
+    let again = RelayBatch { relay: Ulid(43), number: 1 };
+    let leftovers = fixture.log.append_relayed(&peer(), again, events).await.unwrap();
+    assert_eq!(leftovers.appended.duplicates, [0, 1]);
+}
+
+#[tokio::test]
 async fn only_a_peer_may_relay() {
     let fixture = Fixture::new();
     let refusal = fixture.log.append_relayed(&Caller::local(), batch(1), events(&fixture)).await.unwrap_err();

@@ -12,6 +12,7 @@ mod expire;
 mod file;
 mod reader;
 mod scan;
+mod sorted;
 mod store;
 mod table;
 mod verify;
@@ -19,7 +20,7 @@ mod view;
 mod wanted;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::Path,
     sync::{
         Mutex, MutexGuard, PoisonError, RwLock,
@@ -29,7 +30,6 @@ use std::{
 
 use domain::Clock;
 use iceberg::spec::Operation;
-use proto::events::v1::Event;
 use tokio::runtime::Handle;
 
 use self::{
@@ -42,11 +42,12 @@ use self::{
     view::{TableView, Views},
 };
 pub(crate) use self::{
-    compact::Compacted,
+    compact::{Compacted, REST},
     error::Error,
     expire::Expired,
     reader::Cost,
     scan::{Found, Scan},
+    sorted::Incoming,
     table::Table,
     verify::Status,
     view::View,
@@ -118,33 +119,28 @@ impl Archive {
         Scan::new(&self.store, &self.footers)
     }
 
-    /// Adds the events of the journal from where the table ends up to `position`. When it returns, they are durable
-    /// and in the view; when it fails, the view says how far the table is.
-    pub(crate) fn append(&self, table: Table, events: &[Event], position: u64) -> Result<(), Error> {
+    /// Adds the events of the journal from where the table ends up to `position`, which are among the incoming. When it
+    /// returns, they are durable and in the view; when it fails, the view says how far the table is.
+    pub(crate) fn append(&self, table: Table, incoming: &Incoming, position: u64) -> Result<(), Error> {
         self.check_stopping()?;
-        let appended = self.try_append(table, events, position);
+        let appended = self.try_append(table, incoming, position);
         if appended.is_err() {
             self.refresh(table)?;
         }
         appended
     }
 
-    fn try_append(&self, table: Table, events: &[Event], position: u64) -> Result<(), Error> {
+    fn try_append(&self, table: Table, incoming: &Incoming, position: u64) -> Result<(), Error> {
         let _writing = self.writing.read().unwrap_or_else(PoisonError::into_inner);
         let view = self.view();
         let present = view.table(table);
-        let mut partitions: BTreeMap<Partition, Vec<&Event>> = BTreeMap::new();
-        for event in events.iter().filter(|event| table.has(event)) {
-            partitions.entry(table.partition_of(event)).or_default().push(event);
-        }
         let mut add = Vec::new();
-        for (partition, mut events) in partitions {
-            events.sort_by(|one, other| table.order(one, other));
-            let location = self.new_location(&present.loaded, &partition);
-            let mut file = FileWriter::create(&self.store, table, partition, location)?;
-            for events in events.chunks(STEP_ROWS) {
+        for (partition, rows) in incoming.partitions(table, present.position())? {
+            let location = self.new_location(&present.loaded, partition);
+            let mut file = FileWriter::create(&self.store, table, partition.clone(), location)?;
+            for rows in rows {
                 self.check_stopping()?;
-                file.write(events)?;
+                file.write(&rows?)?;
             }
             add.push(file.finish()?);
         }

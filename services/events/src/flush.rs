@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     EventLog,
-    archive::{self, Table},
+    archive::{self, Incoming, Table},
     index::Location,
     log,
 };
@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// The longest pause after a failure; the first is a tick.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Events that one flush takes at most, about 100 MiB while they are sorted: small ones take more memory than bytes.
+/// Events that one flush takes at most: small ones take more memory than bytes while they are sorted.
 const MAX_EVENTS: u64 = 65_536;
 
 /// When the journal is flushed.
@@ -95,25 +95,30 @@ impl EventLog {
         let locations = self.next(position, bytes);
         if let Some(last) = locations.last() {
             let end = last.offset + 1;
-            let mut reader = self.journal.reader();
-            let read = locations.iter().map(|location| log::read(&mut reader, *location));
-            let mut events = read.collect::<Result<Vec<_>, _>>().map_err(|error| Error::Journal(error.to_string()))?;
-            for event in &mut events {
-                event.pipeline_batch_id = end as i64;
-            }
+            let incoming = self.incoming(&locations, end)?;
             for table in Table::ALL {
                 // One of the two may have gone on before a crash.
-                let from = self.archive.view().table(table).position();
-                let new = (from - position).min(events.len() as u64);
-                if from < end {
-                    self.archive.append(table, &events[new as usize..], end)?;
+                if self.archive.view().table(table).position() < end {
+                    self.archive.append(table, &incoming, end)?;
                 }
             }
-            metrics::counter!("annals_archive_flushed_total").increment(events.len() as u64);
-            tracing::info!(events = events.len(), end, "events are archived");
+            metrics::counter!("annals_archive_flushed_total").increment(locations.len() as u64);
+            tracing::info!(events = locations.len(), end, "events are archived");
         }
         self.cut()?;
         Ok(())
+    }
+
+    /// The events at these places, as rows of the batch that ends before `end`.
+    fn incoming(&self, locations: &[Location], end: u64) -> Result<Incoming, Error> {
+        let (mut reader, mut incoming) = (self.journal.reader(), Incoming::default());
+        for location in locations {
+            let mut event = log::read(&mut reader, *location).map_err(|error| Error::Journal(error.to_string()))?;
+            event.pipeline_batch_id = end as i64;
+            incoming.push(event)?;
+        }
+        incoming.complete()?;
+        Ok(incoming)
     }
 
     /// Lets go of what the archive has and nobody reads in the journal. Blocks.

@@ -32,6 +32,8 @@ mod fixture;
 mod fold_test;
 #[cfg(test)]
 mod model_test;
+#[cfg(test)]
+mod poll_test;
 
 use std::sync::Arc;
 

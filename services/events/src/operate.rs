@@ -36,18 +36,19 @@ impl EventLog {
         Ok(wire::Archive { tables, pending_bytes: self.index().bytes() as i64 })
     }
 
-    /// Merges until no partition has many small files, and tells each merge.
+    /// Merges until no partition has more than one small file (or many, where new ones come meanwhile), and tells each
+    /// merge.
     pub(crate) fn compact(
         self: &Arc<Self>,
         caller: &Caller,
     ) -> Result<impl Stream<Item = Result<wire::CompactArchiveResponse, Refusal>> + Send + use<>, Refusal> {
         caller.require_operator()?;
-        let log = Arc::clone(self);
+        let (log, start) = (Arc::clone(self), self.clock.now().millis());
         Ok(stream::try_unfold(Table::ALL.to_vec(), move |mut tables| {
             let log = Arc::clone(&log);
             async move {
                 while let Some(table) = tables.first().copied() {
-                    let step = move |log: &Self| log.archive.compact_once(table).map_err(Refusal::internal);
+                    let step = move |log: &Self| log.archive.compact_once(table, start).map_err(Refusal::internal);
                     let Some(Compacted { files, bytes }) = log.blocking(step).await? else {
                         tables.remove(0);
                         continue;

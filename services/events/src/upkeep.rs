@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     EventLog,
-    archive::{Error, Table},
+    archive::{self, Error, Table},
 };
 
 /// How often it is looked whether there is something to merge.
@@ -55,8 +55,9 @@ impl EventLog {
     }
 
     fn keep_up_once(&self, expires: bool) -> Result<(), Error> {
+        let rested = self.clock.now().millis() - archive::REST.as_millis() as i64;
         for table in Table::ALL {
-            self.archive.compact_once(table)?;
+            self.archive.compact_once(table, rested)?;
             if expires {
                 self.archive.expire(table, self.horizon())?;
             }

@@ -199,17 +199,15 @@ pub(crate) fn arrow_schema() -> SchemaRef {
 }
 
 /// The events as rows, with every column.
-pub(crate) fn rows_of(events: &[&Event]) -> Result<RecordBatch, Error> {
+pub(crate) fn rows_of(events: &[Event]) -> Result<RecordBatch, Error> {
     let arrays = COLUMNS.iter().map(|column| array_of(column, events)).collect();
     Ok(RecordBatch::try_new(arrow_schema(), arrays)?)
 }
 
-fn array_of(column: &Column, events: &[&Event]) -> ArrayRef {
+fn array_of(column: &Column, events: &[Event]) -> ArrayRef {
     let events = events.iter();
     match column.value {
-        Value::Text(get, _) if column.required => {
-            Arc::new(StringArray::from_iter_values(events.map(|event| get(event))))
-        }
+        Value::Text(get, _) if column.required => Arc::new(StringArray::from_iter_values(events.map(get))),
         Value::Text(get, _) => {
             Arc::new(events.map(|event| Some(get(event)).filter(|text| !text.is_empty())).collect::<StringArray>())
         }
@@ -217,9 +215,9 @@ fn array_of(column: &Column, events: &[&Event]) -> ArrayRef {
             let micros = events.map(|event| get(event).map(|millis| millis * 1_000));
             Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("+00:00"))
         }
-        Value::Int(get, _) => Arc::new(events.map(|event| get(event)).collect::<Int32Array>()),
-        Value::Long(get, _) => Arc::new(Int64Array::from_iter_values(events.map(|event| get(event)))),
-        Value::Double(get, _) => Arc::new(events.map(|event| get(event)).collect::<Float64Array>()),
+        Value::Int(get, _) => Arc::new(events.map(get).collect::<Int32Array>()),
+        Value::Long(get, _) => Arc::new(Int64Array::from_iter_values(events.map(get))),
+        Value::Double(get, _) => Arc::new(events.map(get).collect::<Float64Array>()),
         Value::Bool(get, _) => Arc::new(events.map(|event| Some(get(event))).collect::<BooleanArray>()),
     }
 }
@@ -308,7 +306,7 @@ mod tests {
         };
         let edge = Event { entity_ns: "a".into(), entity_id: "b".into(), ..full.clone() };
         let edge = Event { entity_kind: EntityKind::Relationship.into(), ..edge };
-        let rows = rows_of(&[&full, &edge]).unwrap();
+        let rows = rows_of(&[full.clone(), edge.clone()]).unwrap();
         assert_eq!(events_of(&rows), [full, edge]);
     }
 

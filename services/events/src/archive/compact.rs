@@ -3,20 +3,21 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError},
-    vec,
+    time::Duration,
 };
 
+use arrow_array::RecordBatch;
 use futures::TryStreamExt as _;
 use iceberg::spec::{DataFile, Operation};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, async_reader::ParquetRecordBatchStream};
-use proto::events::v1::Event;
+use ulid::Ulid;
 
 use super::{
     Archive, Error, STEP_ROWS,
-    columns::events_of,
     commit::Change,
-    file::FileWriter,
+    file::{FileWriter, GROUP_BYTES},
     reader::FileReader,
+    sorted::{Merge, Source},
     table::{Partition, Table},
     view::TableView,
     wanted::ArchivedFile,
@@ -30,10 +31,11 @@ const FULL_BYTES: u64 = 512 << 20;
 pub(crate) const MANY: usize = 8;
 /// The largest of them are left alone: merging only small ones keeps the sum of all writing small.
 const LEFT_ALONE: usize = 3;
-/// Files that are merged at once: each holds a row group and a few rows in memory.
+/// Files that are merged at once, and bytes of them in memory: a row group of each.
 const MAX_INPUTS: usize = 16;
-/// Rows of an input that are decoded at a time.
-const INPUT_ROWS: usize = 256;
+const MAX_HELD_BYTES: u64 = 128 << 20;
+/// A partition that got no file for so long rests: all of its small files are merged.
+pub(crate) const REST: Duration = Duration::from_hours(1);
 
 /// What a compaction has done.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -45,13 +47,16 @@ pub(crate) struct Compacted {
 }
 
 impl Archive {
-    /// Merges the small files of one partition that has many, if there is one. Blocks.
-    pub(crate) fn compact_once(&self, table: Table) -> Result<Option<Compacted>, Error> {
+    /// Merges small files of one partition that has too many of them, if there is one: many, or more than one where the
+    /// last was made before `rested`, in milliseconds since 1970. Blocks.
+    pub(crate) fn compact_once(&self, table: Table, rested: i64) -> Result<Option<Compacted>, Error> {
         self.check_stopping()?;
         let _writing = self.writing.read().unwrap_or_else(PoisonError::into_inner);
         let view = self.view();
         let present = view.table(table);
-        let Some((partition, inputs)) = due(present) else { return Ok(None) };
+        let Some((partition, inputs)) = due(present, Ulid::from_parts(rested.max(0) as u64, 0)) else {
+            return Ok(None);
+        };
         let add = self.merge(table, partition, present, &inputs)?;
         let change = Change {
             id: self.clock.ulid(),
@@ -75,28 +80,19 @@ impl Archive {
         present: &TableView,
         inputs: &[&Arc<ArchivedFile>],
     ) -> Result<Vec<DataFile>, Error> {
-        let mut sources = Vec::new();
-        for file in inputs {
-            sources.push(Source::open(self, file)?);
-        }
+        let sources = inputs.iter().map(|file| Input::open(self, file)).collect::<Result<_, _>>()?;
+        let mut rows = Merge::new(table, sources)?;
         let create = || {
             let location = self.new_location(&present.loaded, partition);
             FileWriter::create(&self.store, table, partition.clone(), location)
         };
-        let (mut files, mut file, mut rows) = (Vec::new(), create()?, Vec::new());
-        while let Some(next) = next(&mut sources, table, self)? {
-            rows.push(next);
-            if rows.len() == STEP_ROWS {
-                self.check_stopping()?;
-                file.write(&rows.iter().collect::<Vec<_>>())?;
-                rows.clear();
-                if file.bytes() >= FULL_BYTES {
-                    files.push(std::mem::replace(&mut file, create()?).finish()?);
-                }
+        let (mut files, mut file) = (Vec::new(), create()?);
+        while let Some(rows) = rows.next()? {
+            self.check_stopping()?;
+            if file.bytes() >= FULL_BYTES {
+                files.push(std::mem::replace(&mut file, create()?).finish()?);
             }
-        }
-        if !rows.is_empty() {
-            file.write(&rows.iter().collect::<Vec<_>>())?;
+            file.write(&rows)?;
         }
         files.push(file.finish()?);
         let (before, after) =
@@ -105,57 +101,73 @@ impl Archive {
     }
 }
 
-/// The partition that has the most small files, if those are too many, and which of them to merge.
-fn due(table: &TableView) -> Option<(&Partition, Vec<&Arc<ArchivedFile>>)> {
+/// The partition that has the most small files of those that are due, and which of them to merge.
+fn due(table: &TableView, rested: Ulid) -> Option<(&Partition, Vec<&Arc<ArchivedFile>>)> {
     let mut partitions: BTreeMap<&Partition, Vec<&Arc<ArchivedFile>>> = BTreeMap::new();
-    for file in table.files.iter().filter(|file| file.bytes < SMALL_BYTES) {
+    for file in &table.files {
         partitions.entry(&file.partition).or_default().push(file);
     }
-    let (partition, mut files) = partitions.into_iter().max_by_key(|(_, files)| files.len())?;
-    if files.len() < MANY {
-        return None;
-    }
-    files.sort_by_key(|file| file.bytes);
-    files.truncate((files.len() - LEFT_ALONE).min(MAX_INPUTS));
+    let due = partitions.into_iter().filter_map(|(partition, files)| {
+        let rests = files.iter().all(|file| file.made().is_none_or(|made| made < rested));
+        let mut small: Vec<_> = files.into_iter().filter(|file| file.bytes < SMALL_BYTES).collect();
+        let (many, left_alone) = if rests { (2, 0) } else { (MANY, LEFT_ALONE) };
+        if small.len() < many {
+            return None;
+        }
+        small.sort_by_key(|file| file.bytes);
+        small.truncate(small.len() - left_alone);
+        Some((partition, small))
+    });
+    let (partition, mut files) = due.max_by_key(|(_, files)| files.len())?;
+    let held = files.iter().scan(0, |held, file| {
+        *held += file.bytes.min(GROUP_BYTES as u64);
+        Some(*held)
+    });
+    let count = held.take(MAX_INPUTS).take_while(|held| *held <= MAX_HELD_BYTES).count();
+    files.truncate(count);
     Some((partition, files))
 }
 
 /// One file that is merged: its rows in their order.
-struct Source {
-    stream: ParquetRecordBatchStream<FileReader>,
-    rows: vec::IntoIter<Event>,
-    next: Option<Event>,
+struct Input<'a> {
+    archive: &'a Archive,
+    rows: ParquetRecordBatchStream<FileReader>,
 }
 
-impl Source {
-    fn open(archive: &Archive, file: &ArchivedFile) -> Result<Self, Error> {
+impl<'a> Input<'a> {
+    fn open(archive: &'a Archive, file: &ArchivedFile) -> Result<Self, Error> {
         let reader = FileReader::open(&archive.store, &file.location, file.bytes)?;
-        let stream = archive.store.wait(async {
+        let rows = archive.store.wait(async {
             let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
-            builder.with_batch_size(INPUT_ROWS).build()
+            builder.with_batch_size(STEP_ROWS).build()
         })?;
-        let mut source = Self { stream, rows: Vec::new().into_iter(), next: None };
-        source.advance(archive)?;
-        Ok(source)
-    }
-
-    fn advance(&mut self, archive: &Archive) -> Result<(), Error> {
-        self.next = self.rows.next();
-        while self.next.is_none() {
-            let Some(rows) = archive.store.wait(self.stream.try_next())? else { break };
-            self.rows = events_of(&rows).into_iter();
-            self.next = self.rows.next();
-        }
-        Ok(())
+        Ok(Self { archive, rows })
     }
 }
 
-/// The next row of all sources in the table's order.
-fn next(sources: &mut [Source], table: Table, archive: &Archive) -> Result<Option<Event>, Error> {
-    let heads = sources.iter().enumerate().filter_map(|(place, source)| Some((place, source.next.as_ref()?)));
-    let first = heads.min_by(|(_, one), (_, other)| table.order(one, other)).map(|(place, _)| place);
-    let Some(place) = first else { return Ok(None) };
-    let next = sources[place].next.take();
-    sources[place].advance(archive)?;
-    Ok(next)
+impl Source for Input<'_> {
+    fn next(&mut self) -> Result<Option<RecordBatch>, Error> {
+        Ok(self.archive.store.wait(self.rows.try_next())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Fixture, event};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_partition_is_merged_into_one_file_once_it_rests() {
+        let fixture = Fixture::new();
+        for _ in 0..3 {
+            fixture.append(vec![event("log")]).await;
+            fixture.flush(u64::MAX);
+        }
+        let files = || fixture.log.archive.view().table(Table::Events).files.len();
+        fixture.keep_up();
+        assert_eq!(files(), 3);
+        fixture.clock.advance(REST.as_millis() as i64 + 1);
+        fixture.keep_up();
+        assert_eq!(files(), 1);
+    }
 }

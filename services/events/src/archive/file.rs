@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use arrow_array::Array as _;
+use arrow_array::{Array as _, ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBatch, cast::AsArray as _, types};
 use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat, Datum};
 use parquet::{
     arrow::ArrowWriter,
@@ -14,10 +14,9 @@ use parquet::{
     },
     schema::types::ColumnPath,
 };
-use proto::events::v1::Event;
 
 use super::{
-    Error,
+    Error, STEP_ROWS,
     columns::{self, COLUMNS, Column, Value, arrow_schema, id_of},
     store::{Store, Upload},
     table::{Partition, Table},
@@ -25,11 +24,9 @@ use super::{
 
 /// zstd's default: higher levels cost more than they save on JSON.
 const ZSTD_LEVEL: i32 = 3;
-/// Rows are encoded so many at a time.
-const BATCH_ROWS: usize = 1_024;
 /// A row group is closed at so many rows or encoded bytes: what a reader holds of a file, and what it can skip.
 const GROUP_ROWS: usize = 65_536;
-const GROUP_BYTES: usize = 32 << 20;
+pub(crate) const GROUP_BYTES: usize = 16 << 20;
 /// A page is closed at so many rows: what a point read decodes.
 const PAGE_ROWS: usize = 2_048;
 /// Characters that a bound of a text keeps, as in Iceberg's own writers' default.
@@ -55,21 +52,16 @@ impl FileWriter {
         Ok(Self { partition, location, writer, bounds, nulls: vec![0; COLUMNS.len()], rows: 0 })
     }
 
-    /// Adds rows.
-    pub(crate) fn write(&mut self, events: &[&Event]) -> Result<(), Error> {
-        for events in events.chunks(BATCH_ROWS) {
-            let rows = columns::rows_of(events)?;
-            for (nulls, array) in self.nulls.iter_mut().zip(rows.columns()) {
-                *nulls += array.null_count() as u64;
-            }
-            for bounds in &mut self.bounds {
-                for event in events {
-                    bounds.widen(event);
-                }
-            }
-            self.writer.write(&rows)?;
-            self.rows += events.len() as u64;
+    /// Adds rows, which have every column.
+    pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<(), Error> {
+        for (nulls, array) in self.nulls.iter_mut().zip(rows.columns()) {
+            *nulls += array.null_count() as u64;
         }
+        for bounds in &mut self.bounds {
+            bounds.widen(rows.column(columns::place_of(bounds.column.name)));
+        }
+        self.writer.write(rows)?;
+        self.rows += rows.num_rows() as u64;
         Ok(())
     }
 
@@ -136,7 +128,7 @@ fn make_properties(table: Table) -> WriterProperties {
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_max_row_group_bytes(Some(GROUP_BYTES))
         .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(BATCH_ROWS)
+        .set_write_batch_size(STEP_ROWS)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_sorting_columns(Some(sorting.collect()));
     for column in COLUMNS.iter().filter(|column| column.bounded) {
@@ -164,32 +156,31 @@ impl Bounds {
         Self { column, numbers: None, texts: None }
     }
 
-    fn widen(&mut self, event: &Event) {
+    fn widen(&mut self, values: &ArrayRef) {
         match self.column.value {
-            Value::Text(get, _) => {
-                let text = get(event);
-                if text.is_empty() {
-                    return;
+            Value::Text(..) => {
+                let texts = || values.as_string::<i32>().iter().flatten();
+                let (Some(low), Some(high)) = (texts().min(), texts().max()) else { return };
+                let (lowest, highest) = self.texts.get_or_insert_with(|| (low.to_owned(), high.to_owned()));
+                if low < lowest.as_str() {
+                    low.clone_into(lowest);
                 }
-                let (lowest, highest) = self.texts.get_or_insert_with(|| (text.to_owned(), text.to_owned()));
-                if text < lowest.as_str() {
-                    text.clone_into(lowest);
-                }
-                if text > highest.as_str() {
-                    text.clone_into(highest);
+                if high > highest.as_str() {
+                    high.clone_into(highest);
                 }
             }
-            Value::Time(get, _) => self.widen_by(get(event)),
-            Value::Long(get, _) => self.widen_by(Some(get(event))),
+            Value::Time(..) => self.widen_by(values.as_primitive::<types::TimestampMicrosecondType>()),
+            Value::Long(..) => self.widen_by(values.as_primitive::<types::Int64Type>()),
             Value::Int(..) | Value::Double(..) | Value::Bool(..) => unreachable!("no such column is bounded"),
         }
     }
 
-    fn widen_by(&mut self, number: Option<i64>) {
-        let Some(number) = number else { return };
-        let (lowest, highest) = self.numbers.get_or_insert((number, number));
-        *lowest = number.min(*lowest);
-        *highest = number.max(*highest);
+    fn widen_by<T: ArrowPrimitiveType<Native = i64>>(&mut self, numbers: &PrimitiveArray<T>) {
+        for number in numbers.iter().flatten() {
+            let (lowest, highest) = self.numbers.get_or_insert((number, number));
+            *lowest = number.min(*lowest);
+            *highest = number.max(*highest);
+        }
     }
 
     fn lower(&self) -> Option<Datum> {
@@ -210,7 +201,7 @@ impl Bounds {
 
     fn number(&self, number: i64) -> Datum {
         match self.column.value {
-            Value::Time(..) => Datum::timestamptz_micros(number * 1_000),
+            Value::Time(..) => Datum::timestamptz_micros(number),
             _ => Datum::long(number),
         }
     }

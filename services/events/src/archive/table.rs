@@ -1,6 +1,6 @@
 //! Owns what the two tables are: which events each has, their partitions and their order. Never reads or writes one.
 
-use std::{cmp::Ordering, collections::HashMap};
+use std::collections::HashMap;
 
 use domain::Timestamp;
 use iceberg::{
@@ -84,16 +84,7 @@ impl Table {
         }
     }
 
-    /// The order of rows in a file.
-    pub(crate) fn order(self, one: &Event, other: &Event) -> Ordering {
-        let by_time = |event: &Event| (event.timestamp.map(|time| (time.seconds, time.nanos)), event.journal_offset);
-        match self {
-            Self::Events => one.tenant.cmp(&other.tenant).then_with(|| by_time(one).cmp(&by_time(other))),
-            Self::History => name_of(one).cmp(&name_of(other)).then_with(|| one.ulid.cmp(&other.ulid)),
-        }
-    }
-
-    /// The columns that [`Self::order`] goes by.
+    /// The columns that rows of a file are ordered by, ascending and what is null first.
     pub(crate) fn sort_columns(self) -> &'static [&'static str] {
         match self {
             Self::Events => &["tenant", "timestamp", "journal_offset"],
@@ -177,14 +168,6 @@ fn int_of(transform: Transform, value: &Datum) -> i32 {
         Some(PrimitiveLiteral::Int(number)) => *number,
         _ => unreachable!("{transform} of a time or a text is a number"),
     }
-}
-
-/// What a row of the history is about, in its order.
-fn name_of(event: &Event) -> (&str, &str, &str, &'static str) {
-    // As the text of the column is ordered.
-    let kind =
-        if event.entity_kind() == proto::common::v1::EntityKind::Relationship { "relationship" } else { "thing" };
-    (&event.tenant, &event.entity_ns, &event.entity_id, kind)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use arrow_array::{Array as _, RecordBatch, cast::AsArray as _, types};
-use domain::TenantId;
+use domain::{TenantId, parse_ulid};
 use iceberg::spec::{DataFile, PrimitiveLiteral};
 use parquet::{
     arrow::arrow_reader::RowSelection,
@@ -194,6 +194,12 @@ impl Wanted {
 }
 
 impl ArchivedFile {
+    /// When one of ours was made: its name is a ULID. Nothing of another engine's.
+    pub(crate) fn made(&self) -> Option<Ulid> {
+        let (_, name) = self.location.rsplit_once('/')?;
+        parse_ulid("name", name.strip_suffix(".parquet")?).ok()
+    }
+
     /// What a table's metadata says of a file; nothing if another engine wrote it so that it cannot be told.
     pub(crate) fn of(file: &DataFile) -> Option<Self> {
         let numbers = |column: &str| {

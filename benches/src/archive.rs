@@ -115,7 +115,7 @@ fn baseline() -> anyhow::Result<f64> {
 }
 
 /// A log line of about 1 KiB: words that repeat and numbers that do not.
-fn event(clock: &Clock, seed: &mut u64) -> Event {
+pub(crate) fn event(clock: &Clock, seed: &mut u64) -> Event {
     const WORDS: [&str; 16] = [
         "gauge", "level", "river", "upper", "lower", "station", "reading", "sent", "received", "retry", "timeout",
         "worker", "queue", "batch", "error", "done",

@@ -5,6 +5,7 @@
 
 mod append;
 mod archive;
+mod commits;
 mod echo;
 mod get;
 mod import;
@@ -56,6 +57,12 @@ enum Bench {
         #[arg(long, default_value_t = 1_000_000)]
         events: usize,
     },
+    /// Commits of the archive with upkeep on, and the files and manifests that a day has then.
+    Commits {
+        /// How many commits.
+        #[arg(long, default_value_t = 200)]
+        commits: usize,
+    },
     /// Serves the baseline of `get`; started by it.
     #[command(hide = true)]
     Echo {
@@ -75,6 +82,7 @@ async fn main() -> anyhow::Result<()> {
             report.extend(append::run().await?);
             report.extend(reopen::run(1_000_000).await?);
             report.extend(archive::run(1_000_000).await?);
+            report.extend(commits::run(200).await?);
             report.finish()
         }
         Bench::Import { onet } => import::run(&onet).await?.finish(),
@@ -82,6 +90,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Append => append::run().await?.finish(),
         Bench::Reopen { events } => reopen::run(events).await?.finish(),
         Bench::Archive { events } => archive::run(events).await?.finish(),
+        Bench::Commits { commits } => commits::run(commits).await?.finish(),
         Bench::Ready => ready::run().await?.finish(),
         Bench::Echo { listen } => echo::serve(listen).await,
     }

@@ -17,16 +17,22 @@ pub(crate) type HttpClient = legacy::Client<legacy::connect::HttpConnector, http
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) dir: tempfile::TempDir,
+    arguments: Vec<String>,
     child: Child,
 }
 
 impl Server {
     /// `annals serve`, not yet ready.
     pub(crate) fn spawn() -> anyhow::Result<Self> {
+        Self::spawn_with(&[])
+    }
+
+    fn spawn_with(arguments: &[&str]) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("annals-bench").tempdir_in(directory()?)?;
         let address = free_address()?;
-        let child = serve(address, dir.path())?;
-        Ok(Self { address, dir, child })
+        let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let child = serve(address, dir.path(), &arguments)?;
+        Ok(Self { address, dir, arguments, child })
     }
 
     /// Kills it, for [`Server::restart`].
@@ -38,13 +44,18 @@ impl Server {
 
     /// `annals serve` again on the same data and address, not yet ready.
     pub(crate) fn restart(&mut self) -> anyhow::Result<()> {
-        self.child = serve(self.address, self.dir.path())?;
+        self.child = serve(self.address, self.dir.path(), &self.arguments)?;
         Ok(())
     }
 
     /// `annals serve`, ready.
     pub(crate) async fn start() -> anyhow::Result<Self> {
-        let server = Self::spawn()?;
+        Self::start_with(&[]).await
+    }
+
+    /// `annals serve` with more arguments, ready.
+    pub(crate) async fn start_with(arguments: &[&str]) -> anyhow::Result<Self> {
+        let server = Self::spawn_with(arguments)?;
         server.ready().await?;
         Ok(server)
     }
@@ -60,7 +71,7 @@ impl Server {
         while tokio::net::TcpStream::connect(address).await.is_err() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        Ok(Self { address, dir, child })
+        Ok(Self { address, dir, arguments: Vec::new(), child })
     }
 
     /// Waits until every service is ready.
@@ -102,10 +113,11 @@ impl Drop for Server {
     }
 }
 
-fn serve(address: SocketAddr, dir: &Path) -> anyhow::Result<Child> {
+fn serve(address: SocketAddr, dir: &Path, arguments: &[String]) -> anyhow::Result<Child> {
     Command::new(sibling("annals")?)
         .args(["serve", "--listen", &address.to_string(), "--data-dir"])
         .arg(dir.join("data"))
+        .args(arguments)
         .current_dir(dir)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -39,9 +39,19 @@ struct Acknowledged {
     is_all: AtomicBool,
 }
 
+/// Ends the others, also when a check fails.
+struct Ends<'a>(&'a Acknowledged);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.is_all.store(true, Ordering::SeqCst);
+    }
+}
+
 impl Acknowledged {
     /// Appends of everything, one after the other: events, and a mutation of a name.
     async fn fill(&self, fixture: &Fixture) {
+        let _ends = Ends(self);
         let (mut before, tenant) = (None, TenantId::local());
         for number in 1..=APPENDS {
             let events = (0..5).map(|_| event("log")).collect();
@@ -54,7 +64,6 @@ impl Acknowledged {
             self.events.lock().unwrap().push(mutation.ulid.to_string());
             self.mutations.lock().unwrap().push(mutation.ulid.to_string());
         }
-        self.is_all.store(true, Ordering::SeqCst);
     }
 
     /// Reads again and again, until after the last acknowledgement; what each read must begin with is acknowledged
@@ -73,6 +82,7 @@ impl Acknowledged {
             if is_last {
                 return rounds;
             }
+            tokio::task::yield_now().await;
         }
         unreachable!("it ends with the last")
     }

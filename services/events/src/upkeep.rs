@@ -37,10 +37,11 @@ impl EventLog {
                 }
             };
             match step.map_err(|panic| panic.to_string()) {
-                Ok(Ok(())) => pause = TICK,
+                // There may be more, and new files may come faster than one merge a tick.
+                Ok(Ok(is_merged)) => pause = if is_merged { Duration::ZERO } else { TICK },
                 Ok(Err(Error::Stopping)) => return,
                 Ok(Err(error)) => {
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    pause = (pause * 2).clamp(TICK, LONGEST_PAUSE);
                     tracing::error!(error = &error as &dyn std::error::Error, "the archive is not kept up");
                 }
                 Err(panic) => {
@@ -54,15 +55,17 @@ impl EventLog {
         }
     }
 
-    fn keep_up_once(&self, expires: bool) -> Result<(), Error> {
+    /// A step of each table; whether files were merged.
+    fn keep_up_once(&self, expires: bool) -> Result<bool, Error> {
         let rested = self.clock.now().millis() - archive::REST.as_millis() as i64;
+        let mut is_merged = false;
         for table in Table::ALL {
-            self.archive.compact_once(table, rested)?;
+            is_merged |= self.archive.compact_once(table, rested)?.is_some();
             if expires {
                 self.archive.expire(table, self.horizon())?;
             }
         }
-        Ok(())
+        Ok(is_merged)
     }
 
     /// Before this time, in milliseconds, snapshots and files that nothing refers to go.

@@ -1,5 +1,7 @@
-//! Owns reading rows of the archive: the first ones of those that are wanted, in journal order, from as few files, row
-//! groups and pages as can be. Never decides who may see them.
+//! Owns in which order the files and row groups of a table are read: the first rows of those that are wanted, in journal
+//! order, from as few of them as can be. Never decides who may see them.
+
+mod group;
 
 use std::{
     cmp::Reverse,
@@ -7,25 +9,16 @@ use std::{
     ops::Range,
 };
 
-use arrow_array::{RecordBatch, cast::AsArray as _, types};
-use futures::TryStreamExt as _;
-use parquet::arrow::{
-    ParquetRecordBatchStreamBuilder, ProjectionMask,
-    arrow_reader::{ArrowReaderMetadata, RowSelection, RowSelector},
-};
 use proto::events::v1::Event;
 
+use self::group::Hit;
 use super::{
     Error,
-    columns::{self, place_of},
-    reader::{Cost, FileReader, Footers},
+    reader::{Cost, Footers},
     store::Store,
     wanted::{self, ArchivedFile, Wanted},
 };
 use crate::index::Order;
-
-/// Rows that are decoded at a time.
-const BATCH_ROWS: usize = 1_024;
 
 /// Events that are fetched first, to see how large they are; then four times as many, as long as they are small.
 const FIRST_SLICE: usize = 16;
@@ -39,6 +32,8 @@ pub(crate) struct Scan<'a> {
     footers: &'a Footers,
     /// What it has cost until now.
     pub(crate) cost: Cost,
+    /// Bytes of events that were decoded when they were found.
+    held: u64,
 }
 
 /// The first events that are wanted.
@@ -50,14 +45,6 @@ pub(crate) struct Found {
     pub(crate) rest: Range<u64>,
 }
 
-/// Where a row is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Place {
-    file: usize,
-    group: usize,
-    row: usize,
-}
-
 /// What is to be looked at next: a file, whose row groups are not known, or one of these.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Step {
@@ -67,7 +54,7 @@ enum Step {
 
 impl<'a> Scan<'a> {
     pub(crate) fn new(store: &'a Store, footers: &'a Footers) -> Self {
-        Self { store, footers, cost: Cost::default() }
+        Self { store, footers, cost: Cost::default(), held: 0 }
     }
 
     /// The first `limit` events of `files` that are wanted, or fewer after `max_groups` row groups.
@@ -88,7 +75,8 @@ impl<'a> Scan<'a> {
         let rank_of = |offset: u64| rank(&(offset..=offset));
         let mut steps: BinaryHeap<_> =
             files.iter().enumerate().map(|(place, file)| Reverse((rank(&file.offsets), Step::File(place)))).collect();
-        let mut hits: BTreeMap<u64, Place> = BTreeMap::new();
+        let mut hits: BTreeMap<u64, Hit> = BTreeMap::new();
+        self.held = 0;
         let mut groups = 0;
         let mut unread = None;
         while let Some(Reverse((next, step))) = steps.pop() {
@@ -110,8 +98,8 @@ impl<'a> Scan<'a> {
                 }
                 Step::Group(file, group) => {
                     groups += 1;
-                    for (offset, row) in self.find(files[file], group, wanted, order, limit)? {
-                        hits.insert(rank_of(offset), Place { file, group, row });
+                    for (offset, row, event) in self.find(files[file], group, wanted, order, limit)? {
+                        hits.insert(rank_of(offset), Hit { file, group, row, event });
                     }
                     while hits.len() > limit {
                         hits.pop_last();
@@ -124,11 +112,11 @@ impl<'a> Scan<'a> {
             hits.split_off(&unread);
         }
         let is_all = hits.len() < limit;
-        let hits: Vec<_> = hits.into_iter().collect();
+        let mut hits: Vec<_> = hits.into_iter().collect();
         let (mut events, mut bytes, mut slice) = (Vec::new(), 0, FIRST_SLICE);
         while events.len() < hits.len() && bytes < MAX_BYTES {
             let end = hits.len().min(events.len() + slice);
-            let read = self.fetch(&files, &hits[events.len()..end])?;
+            let read = self.fetch(&files, &mut hits[events.len()..end])?;
             let read_bytes = read.iter().map(prost::Message::encoded_len).sum::<usize>();
             if read_bytes < SMALL_SLICE_BYTES {
                 slice *= 4;
@@ -143,100 +131,6 @@ impl<'a> Scan<'a> {
         };
         Ok(Found { events, rest })
     }
-
-    /// The offsets of the wanted rows of a group, and their places there; of the oldest, `limit` are enough.
-    fn find(
-        &mut self,
-        file: &ArchivedFile,
-        group: usize,
-        wanted: &Wanted,
-        order: Order,
-        limit: usize,
-    ) -> Result<Vec<(u64, usize)>, Error> {
-        let selection = wanted.rows_of_group(self.footer(file)?.metadata(), group);
-        let mut places = places_of(&selection);
-        let mut found = Vec::new();
-        self.read(file, group, Some(&wanted::COLUMNS), selection, |rows| {
-            let offsets = rows.column(wanted::COLUMNS.len() - 1).as_primitive::<types::Int64Type>();
-            let places: Vec<_> = places.by_ref().take(rows.num_rows()).collect();
-            found.extend(wanted.rows_in(&rows).map(|row| (offsets.value(row) as u64, places[row])));
-            // Of a tenant, and of a name, rows ascend by offset.
-            order == Order::OldestFirst && found.len() >= limit
-        })?;
-        Ok(found)
-    }
-
-    /// The events at these places, in the order of their ranks.
-    fn fetch(&mut self, files: &[&ArchivedFile], hits: &[(u64, Place)]) -> Result<Vec<Event>, Error> {
-        let mut by_place: Vec<(Place, u64)> = hits.iter().map(|(rank, place)| (*place, *rank)).collect();
-        by_place.sort_unstable();
-        let mut events = BTreeMap::new();
-        for chunk in by_place.chunk_by(|(one, _), (other, _)| (one.file, one.group) == (other.file, other.group)) {
-            let Place { file, group, .. } = chunk[0].0;
-            let selection = selection(chunk.iter().map(|(place, _)| place.row));
-            let mut read = Vec::with_capacity(chunk.len());
-            self.read(files[file], group, None, selection, |rows| {
-                read.extend(columns::events_of(&rows));
-                false
-            })?;
-            events.extend(chunk.iter().map(|(_, rank)| *rank).zip(read));
-        }
-        self.cost.rows += events.len() as u64;
-        Ok(events.into_values().collect())
-    }
-
-    fn footer(&mut self, file: &ArchivedFile) -> Result<ArrowReaderMetadata, Error> {
-        let mut reader = FileReader::open(self.store, &file.location, file.bytes)?;
-        let footer = self.store.wait(self.footers.of(&mut reader));
-        self.cost.add(reader.cost());
-        Ok(footer?)
-    }
-
-    /// Reads rows of a row group, of `columns` in that order (all of them without), until `is_enough`.
-    fn read(
-        &mut self,
-        file: &ArchivedFile,
-        group: usize,
-        columns: Option<&[&str]>,
-        selection: RowSelection,
-        mut is_enough: impl FnMut(RecordBatch) -> bool,
-    ) -> Result<(), Error> {
-        let mut reader = FileReader::open(self.store, &file.location, file.bytes)?;
-        let cost = reader.cost_handle();
-        let read = self.store.wait(async {
-            let footer = self.footers.of(&mut reader).await?;
-            let mask = columns.map_or_else(ProjectionMask::all, |columns| {
-                ProjectionMask::roots(footer.parquet_schema(), columns.iter().map(|column| place_of(column)))
-            });
-            let mut rows = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, footer)
-                .with_batch_size(BATCH_ROWS)
-                .with_row_groups(vec![group])
-                .with_projection(mask)
-                .with_row_selection(selection)
-                .build()?;
-            while let Some(batch) = rows.try_next().await? {
-                if is_enough(batch) {
-                    break;
-                }
-            }
-            Ok(())
-        });
-        self.cost.add(cost.get());
-        read
-    }
-}
-
-/// The places of the rows that a selection selects.
-fn places_of(selection: &RowSelection) -> impl Iterator<Item = usize> + use<> {
-    let mut next = 0;
-    let mut ranges = Vec::new();
-    for selector in selection.iter() {
-        if !selector.skip {
-            ranges.push(next..next + selector.row_count);
-        }
-        next += selector.row_count;
-    }
-    ranges.into_iter().flatten()
 }
 
 /// What is left from a rank on.
@@ -253,17 +147,4 @@ fn after(rank: u64, order: Order, offsets: &Range<u64>) -> Range<u64> {
         Order::OldestFirst => rank + 1..offsets.end,
         Order::NewestFirst => offsets.start..u64::MAX - rank,
     }
-}
-
-/// Selects these rows of a group, which ascend.
-fn selection(rows: impl Iterator<Item = usize>) -> RowSelection {
-    let (mut selectors, mut next): (Vec<RowSelector>, _) = (Vec::new(), 0);
-    for row in rows {
-        if row > next {
-            selectors.push(RowSelector::skip(row - next));
-        }
-        selectors.push(RowSelector::select(1));
-        next = row + 1;
-    }
-    selectors.into()
 }

@@ -5,6 +5,7 @@ use std::{fmt::Write as _, path::Path, process::Command, time::Duration};
 use harness::{
     backends::python,
     cluster::{Cluster, Setup, Topology},
+    s3::S3,
 };
 use proto::events::v1::{
     AppendRequest, CompactArchiveRequest, Event, ExpireArchiveRequest, GetArchiveRequest, QueryRequest,
@@ -19,8 +20,20 @@ const ROUNDS: usize = 10;
 const MOST_FILES: i64 = 2 * 7;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_engine_reads_the_archive_as_we_do_after_every_step() {
+async fn every_engine_reads_the_archive_in_a_directory_as_we_do_after_every_step() {
     let cluster = Setup::new(Topology::AllInOne).archiving().start().await;
+    every_step(&cluster, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_engine_reads_the_archive_in_a_bucket_as_we_do_after_every_step() {
+    let server = S3::start(&python());
+    let cluster = Setup::new(Topology::AllInOne).archiving().bucket(server.endpoint(), "team/archive").start().await;
+    every_step(&cluster, Some(&server)).await;
+    assert!(!cluster.data_dir().join("events/archive").exists());
+}
+
+async fn every_step(cluster: &Cluster, bucket: Option<&S3>) {
     let mut events = cluster.events().await;
     for round in 0..ROUNDS {
         let event = |number| Event {
@@ -33,9 +46,9 @@ async fn every_engine_reads_the_archive_as_we_do_after_every_step() {
         events.append(AppendRequest { events: (0..50).map(event).collect(), relay: None }).await.unwrap();
         let path = format!("/river/gauge-{}", round % 4);
         cluster.http().put(&path, &json!({"type": "Gauge", "content": format!("{round}")})).await;
-        archived(&cluster).await;
+        archived(cluster).await;
     }
-    compare(&cluster).await;
+    compare(cluster, bucket).await;
 
     let mut merges = events.compact_archive(CompactArchiveRequest {}).await.unwrap().into_inner();
     while let Some(merge) = merges.message().await.unwrap() {
@@ -43,13 +56,13 @@ async fn every_engine_reads_the_archive_as_we_do_after_every_step() {
     }
     let tables = events.get_archive(GetArchiveRequest {}).await.unwrap().into_inner().tables;
     assert!(tables[0].files <= MOST_FILES, "{tables:?}");
-    compare(&cluster).await;
+    compare(cluster, bucket).await;
 
     let mut gone = events.expire_archive(ExpireArchiveRequest {}).await.unwrap().into_inner();
     while let Some(gone) = gone.message().await.unwrap() {
         assert!(gone.snapshots > 0 && gone.files > 0, "{gone:?}");
     }
-    compare(&cluster).await;
+    compare(cluster, bucket).await;
 
     let mut tables = events.verify_archive(VerifyArchiveRequest {}).await.unwrap().into_inner();
     while let Some(table) = tables.message().await.unwrap() {
@@ -58,7 +71,7 @@ async fn every_engine_reads_the_archive_as_we_do_after_every_step() {
 }
 
 /// Returns when the journal has nothing that the archive has not.
-async fn archived(cluster: &Cluster) {
+pub(crate) async fn archived(cluster: &Cluster) {
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     // The relay may still be bringing a mutation; the next round waits for it too.
     while cluster.events().await.get_archive(GetArchiveRequest {}).await.unwrap().into_inner().pending_bytes > 0 {
@@ -66,10 +79,10 @@ async fn archived(cluster: &Cluster) {
     }
 }
 
-async fn compare(cluster: &Cluster) {
+async fn compare(cluster: &Cluster, bucket: Option<&S3>) {
     archived(cluster).await;
     let ours = ours(cluster).await;
-    let theirs = theirs(&cluster.data_dir().join("events"));
+    let theirs = theirs(&cluster.data_dir().join("events"), bucket);
     for engine in ["pyiceberg", "duckdb", "clickhouse"] {
         for (table, told) in &ours {
             let line = format!("{engine} {table} {told}");
@@ -108,9 +121,14 @@ async fn ours(cluster: &Cluster) -> [(&'static str, String); 2] {
     [("events", told(&all)), ("history", told(&mutations))]
 }
 
-fn theirs(directory: &Path) -> String {
+fn theirs(directory: &Path, bucket: Option<&S3>) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/engines.py");
-    let output = Command::new(python()).arg(script).arg(directory).output().expect("Python starts");
+    let output = Command::new(python())
+        .arg(script)
+        .arg(directory)
+        .args(bucket.map(S3::endpoint))
+        .output()
+        .expect("Python starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
     out.into_owned()

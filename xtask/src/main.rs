@@ -54,6 +54,9 @@ enum Task {
         /// How many times.
         #[arg(value_parser = clap::value_parser!(u32).range(1..))]
         rounds: u32,
+        /// Of servers that are built in release, for many rounds.
+        #[arg(long)]
+        release: bool,
     },
 
     /// Run the tests under cargo-tarpaulin and print line coverage; fails below 80 %.
@@ -87,7 +90,7 @@ fn run(task: Task) -> Result<()> {
             Ok(())
         }
         Task::Bench { arguments } => bench(&workspace, &arguments),
-        Task::Crash { rounds } => crash(&workspace, rounds),
+        Task::Crash { rounds, release } => crash(&workspace, rounds, release),
         Task::Coverage { packages } => coverage::run(&workspace, &packages),
         Task::Lint => lint::run(&workspace),
     }
@@ -124,14 +127,20 @@ fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     workspace.cargo(["run", "--release", "--quiet", "--bin", "benches", "--"]).args(arguments).run()
 }
 
-fn crash(workspace: &Workspace, rounds: u32) -> Result<()> {
+fn crash(workspace: &Workspace, rounds: u32, release: bool) -> Result<()> {
     const CRASH_LOOP: [&str; 5] = ["test", "--workspace", "--test", "faults", "crash_loop"];
 
-    build_everything(workspace)?;
+    let profile: &[&str] = if release { &["--release"] } else { &[] };
+    if release {
+        workspace.cargo(["build", "--release", "--bin", "annals"]).run()?;
+    } else {
+        build_everything(workspace)?;
+    }
     // A filter that matches no test is a success to cargo.
-    let tests = workspace.cargo(CRASH_LOOP).args(["--", "--list"]).output()?;
+    let tests = workspace.cargo(CRASH_LOOP).args(profile).args(["--", "--list"]).output()?;
     ensure!(tests.contains("crash_loop: test"), "tests/faults has no test crash_loop");
-    workspace.cargo(CRASH_LOOP).args(["--", "--nocapture"]).env("ANNALS_CRASH_ROUNDS", rounds.to_string()).run()
+    let crash_loop = workspace.cargo(CRASH_LOOP).args(profile).args(["--", "--nocapture"]);
+    crash_loop.env("ANNALS_CRASH_ROUNDS", rounds.to_string()).run()
 }
 
 fn build_everything(workspace: &Workspace) -> Result<()> {

@@ -4,6 +4,7 @@
 //! acknowledges one: that is the journal's. Every call blocks.
 
 mod catalog;
+mod claim;
 mod columns;
 mod commit;
 mod compact;
@@ -48,6 +49,7 @@ pub(crate) use self::{
     reader::Cost,
     scan::{Found, Scan},
     sorted::Incoming,
+    store::{Access, Place},
     table::Table,
     verify::Status,
     view::View,
@@ -73,12 +75,19 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Opens the archive in a directory, made if it is not there: the catalog is `catalog.db` beside `archive`.
-    /// Refused if another journal feeds it.
-    pub(crate) fn open(dir: &Path, identity: Identity, clock: Clock, runtime: Handle) -> Result<Self, Error> {
-        let store = Store::directory(&dir.join("archive"), runtime)?;
+    /// Opens the archive of the service in `dir`, made if it is not there: the catalog is `catalog.db`, the files are at
+    /// their place. Refused if another journal feeds it.
+    pub(crate) fn open(
+        dir: &Path,
+        place: &Place,
+        identity: Identity,
+        clock: Clock,
+        runtime: Handle,
+    ) -> Result<Self, Error> {
+        let store = Store::open(place, dir, runtime)?;
         let catalog = Catalog::open(&dir.join("catalog.db"))?;
         let committer = Committer { store: &store, catalog: &catalog, identity, clock: &clock };
+        Table::ALL.into_iter().try_for_each(|table| claim::check(&committer, table))?;
         let read = |table| TableView::read(&store, committer.load(table)?);
         let views = Views::new([read(Table::Events)?, read(Table::History)?]);
         let archive = Self {
@@ -108,6 +117,7 @@ impl Archive {
     /// Makes what is being written end soon, unfinished: it is done again after the next start.
     pub(crate) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+        self.store.stop();
     }
 
     fn check_stopping(&self) -> Result<(), Error> {

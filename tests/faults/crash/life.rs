@@ -56,6 +56,7 @@ pub(crate) struct Summary {
     loaded: u64,
     draining: u64,
     stopped: u64,
+    late: u64,
     power_cuts: u64,
     undone_writes: usize,
     undone_names: usize,
@@ -113,7 +114,10 @@ impl Life {
                 summary.stopped += 1;
                 terminate(server.running.id())?;
                 let status = tokio::task::spawn_blocking(|| server.running.wait()).await??;
-                ensure!(status.success(), "it ends with {status}:\n{}", self.machine.log());
+                // On a machine with too much to do; what was not done in time is as after a kill.
+                let is_late = self.machine.log().contains("the drain took too long");
+                ensure!(status.success() || is_late, "it ends with {status}:\n{}", self.machine.log());
+                summary.late += u64::from(!status.success());
             }
             _ => {
                 summary.loaded += 1;
@@ -255,13 +259,14 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { starting, ready, loaded, draining, stopped, power_cuts, undone_writes, undone_names, .. } = self;
+        let Self { starting, ready, loaded, draining, stopped, late, power_cuts, .. } = self;
+        let Self { undone_writes, undone_names, .. } = self;
         let Tally { acknowledged, appended, refused, unanswered, survived, events } = self.tally;
         let seconds = self.began.map_or(0, |began| began.elapsed().as_secs());
         write!(
             out,
             "{rounds} rounds ({loaded} killed under load, {draining} while draining, {starting} while starting, {ready} when \
-             just ready, {stopped} stopped) in {seconds} s; \
+             just ready, {stopped} stopped, {late} of them too late) in {seconds} s; \
              {power_cuts} power cuts undid {undone_writes} writes and {undone_names} names; \
              {acknowledged} writes acknowledged, {refused} refused, {unanswered} unanswered ({survived} took effect); \
              {appended} appended events acknowledged, {appends} unanswered appends took effect; {events} events in all",

@@ -18,6 +18,7 @@ use super::{
     file::{FileWriter, GROUP_BYTES},
     reader::FileReader,
     sorted::{Merge, Source},
+    store::Reader,
     table::{Partition, Table},
     view::TableView,
     wanted::ArchivedFile,
@@ -136,7 +137,7 @@ struct Input<'a> {
 
 impl<'a> Input<'a> {
     fn open(archive: &'a Archive, file: &ArchivedFile) -> Result<Self, Error> {
-        let reader = FileReader::open(&archive.store, &file.location, file.bytes)?;
+        let reader = FileReader::open(&archive.store, &file.location, file.bytes, Reader::Upkeep)?;
         let rows = archive.store.wait(async {
             let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
             builder.with_batch_size(STEP_ROWS).build()

@@ -20,6 +20,7 @@ use super::{
         Error,
         columns::{self, place_of},
         reader::FileReader,
+        store::Reader,
         wanted::{self, ArchivedFile, Wanted},
     },
     Scan,
@@ -118,7 +119,7 @@ impl Scan<'_> {
 
     /// The footer of a file.
     pub(super) fn footer(&mut self, file: &ArchivedFile) -> Result<ArrowReaderMetadata, Error> {
-        let mut reader = FileReader::open(self.store, &file.location, file.bytes)?;
+        let mut reader = FileReader::open(self.store, &file.location, file.bytes, Reader::Caller)?;
         let footer = self.store.wait(self.footers.of(&mut reader));
         self.cost.add(reader.cost());
         Ok(footer?)
@@ -130,7 +131,7 @@ impl Scan<'_> {
         let ulid = (first == last).then(|| first.to_string());
         for (column, value) in [("ulid", ulid.as_deref()), ("entity_id", wanted.entity_id.as_deref())] {
             let Some(value) = value else { continue };
-            let mut reader = FileReader::open(self.store, &file.location, file.bytes)?;
+            let mut reader = FileReader::open(self.store, &file.location, file.bytes, Reader::Caller)?;
             let cost = reader.cost_handle();
             let filter = self.store.wait(async {
                 let footer = self.footers.of(&mut reader).await?;
@@ -154,7 +155,7 @@ impl Scan<'_> {
         selection: RowSelection,
         mut is_enough: impl FnMut(RecordBatch) -> Result<bool, Error>,
     ) -> Result<(), Error> {
-        let mut reader = FileReader::open(self.store, &file.location, file.bytes)?;
+        let mut reader = FileReader::open(self.store, &file.location, file.bytes, Reader::Caller)?;
         let cost = reader.cost_handle();
         let read = self.store.wait(async {
             let footer = self.footers.of(&mut reader).await?;

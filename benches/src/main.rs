@@ -7,11 +7,15 @@ mod append;
 mod archive;
 mod commits;
 mod echo;
+mod entity;
 mod get;
 mod import;
 mod ready;
 mod reopen;
 mod report;
+#[expect(unreachable_pub, reason = "the harness has it too")]
+#[path = "../../tests/harness/s3.rs"]
+mod s3;
 mod server;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -63,6 +67,12 @@ enum Bench {
         #[arg(long, default_value_t = 200)]
         commits: usize,
     },
+    /// The history of one name among many of 90 days in an archive on an S3 server, and the requests it takes.
+    Entity {
+        /// How many mutations.
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(20_000..))]
+        mutations: u64,
+    },
     /// Serves the baseline of `get`; started by it.
     #[command(hide = true)]
     Echo {
@@ -90,6 +100,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Append => append::run().await?.finish(),
         Bench::Reopen { events } => reopen::run(events).await?.finish(),
         Bench::Archive { events } => archive::run(events).await?.finish(),
+        Bench::Entity { mutations } => entity::run(mutations).await?.finish(),
         Bench::Commits { commits } => commits::run(commits).await?.finish(),
         Bench::Ready => ready::run().await?.finish(),
         Bench::Echo { listen } => echo::serve(listen).await,

@@ -27,7 +27,8 @@ impl Server {
         Self::spawn_with(&[])
     }
 
-    fn spawn_with(arguments: &[&str]) -> anyhow::Result<Self> {
+    /// `annals serve` with more arguments, not yet ready.
+    pub(crate) fn spawn_with(arguments: &[&str]) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("annals-bench").tempdir_in(directory()?)?;
         let address = free_address()?;
         let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
@@ -141,6 +142,13 @@ pub(crate) async fn body(answer: http::Response<hyper::body::Incoming>) -> anyho
 pub(crate) fn sibling(name: &str) -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(name);
     anyhow::ensure!(path.exists(), "{} is not built: run `cargo xtask bench`", path.display());
+    Ok(path)
+}
+
+/// The Python of `cargo xtask backends`, which is beside the builds.
+pub(crate) fn python() -> anyhow::Result<PathBuf> {
+    let path = directory()?.with_file_name("backends/venv/bin/python");
+    anyhow::ensure!(path.exists(), "{} is not there: run `cargo xtask backends`", path.display());
     Ok(path)
 }
 

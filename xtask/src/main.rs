@@ -123,6 +123,7 @@ fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     if arguments == ["build"] {
         return cold_build::run(workspace);
     }
+    Backends::install(workspace)?;
     workspace.cargo(["build", "--release", "--bin", "annals", "--bin", "benches"]).run()?;
     workspace.cargo(["run", "--release", "--quiet", "--bin", "benches", "--"]).args(arguments).run()
 }

@@ -4,6 +4,7 @@ use std::{fmt::Write as _, path::Path, process::Command, time::Duration};
 
 use harness::{
     backends::python,
+    catalogs::CatalogServer,
     cluster::{Cluster, Setup, Topology},
 };
 use proto::events::v1::{
@@ -21,6 +22,11 @@ const MOST_FILES: i64 = 2 * 7;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_engine_reads_the_archive_as_we_do_after_every_step() {
     let cluster = Setup::new(Topology::AllInOne).archiving().start().await;
+    compare_after_every_step(&cluster, None).await;
+}
+
+/// Appends, compacts and expires, and compares after each step.
+pub(crate) async fn compare_after_every_step(cluster: &Cluster, catalog: Option<&CatalogServer>) {
     let mut events = cluster.events().await;
     for round in 0..ROUNDS {
         let event = |number| Event {
@@ -33,9 +39,9 @@ async fn every_engine_reads_the_archive_as_we_do_after_every_step() {
         events.append(AppendRequest { events: (0..50).map(event).collect(), relay: None }).await.unwrap();
         let path = format!("/river/gauge-{}", round % 4);
         cluster.http().put(&path, &json!({"type": "Gauge", "content": format!("{round}")})).await;
-        archived(&cluster).await;
+        archived(cluster).await;
     }
-    compare(&cluster).await;
+    compare(cluster, catalog).await;
 
     let mut merges = events.compact_archive(CompactArchiveRequest {}).await.unwrap().into_inner();
     while let Some(merge) = merges.message().await.unwrap() {
@@ -43,13 +49,16 @@ async fn every_engine_reads_the_archive_as_we_do_after_every_step() {
     }
     let tables = events.get_archive(GetArchiveRequest {}).await.unwrap().into_inner().tables;
     assert!(tables[0].files <= MOST_FILES, "{tables:?}");
-    compare(&cluster).await;
+    compare(cluster, catalog).await;
 
     let mut gone = events.expire_archive(ExpireArchiveRequest {}).await.unwrap().into_inner();
     while let Some(gone) = gone.message().await.unwrap() {
         assert!(gone.snapshots > 0 && gone.files > 0, "{gone:?}");
     }
-    compare(&cluster).await;
+    let told = compare(cluster, catalog).await;
+    for table in ["events", "history"] {
+        assert!(told.contains(&format!("files {table} 0 0\n")), "{told}");
+    }
 
     let mut tables = events.verify_archive(VerifyArchiveRequest {}).await.unwrap().into_inner();
     while let Some(table) = tables.message().await.unwrap() {
@@ -58,7 +67,7 @@ async fn every_engine_reads_the_archive_as_we_do_after_every_step() {
 }
 
 /// Returns when the journal has nothing that the archive has not.
-async fn archived(cluster: &Cluster) {
+pub(crate) async fn archived(cluster: &Cluster) {
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     // The relay may still be bringing a mutation; the next round waits for it too.
     while cluster.events().await.get_archive(GetArchiveRequest {}).await.unwrap().into_inner().pending_bytes > 0 {
@@ -66,16 +75,18 @@ async fn archived(cluster: &Cluster) {
     }
 }
 
-async fn compare(cluster: &Cluster) {
+/// Compares what each engine reads with what we do; answers what they told.
+pub(crate) async fn compare(cluster: &Cluster, catalog: Option<&CatalogServer>) -> String {
     archived(cluster).await;
     let ours = ours(cluster).await;
-    let theirs = theirs(&cluster.data_dir().join("events"));
+    let theirs = theirs(&cluster.data_dir().join("events"), catalog);
     for engine in ["pyiceberg", "duckdb", "clickhouse"] {
         for (table, told) in &ours {
             let line = format!("{engine} {table} {told}");
             assert!(theirs.lines().any(|theirs| theirs == line), "{line}\n{theirs}");
         }
     }
+    theirs
 }
 
 /// Number of rows and checksum of each table, as we read it.
@@ -108,9 +119,14 @@ async fn ours(cluster: &Cluster) -> [(&'static str, String); 2] {
     [("events", told(&all)), ("history", told(&mutations))]
 }
 
-fn theirs(directory: &Path) -> String {
+fn theirs(directory: &Path, catalog: Option<&CatalogServer>) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/engines.py");
-    let output = Command::new(python()).arg(script).arg(directory).output().expect("Python starts");
+    let mut command = Command::new(python());
+    command.arg(script).arg(directory);
+    if let Some(catalog) = catalog {
+        command.arg(catalog.pyiceberg().to_string());
+    }
+    let output = command.output().expect("Python starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
     out.into_owned()

@@ -2,6 +2,7 @@
 
 mod apart;
 mod bad_input;
+mod catalogs;
 mod clients;
 mod docs;
 mod engines;

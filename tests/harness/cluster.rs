@@ -17,7 +17,7 @@ use proto::{
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::{http::Http, program::command};
+use crate::{catalogs::CatalogServer, http::Http, program::command};
 
 /// A port of the system's choice.
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -42,6 +42,7 @@ pub struct Setup {
     keys: Option<String>,
     proxy: Option<Proxy>,
     is_archiving: bool,
+    events_flags: Vec<String>,
 }
 
 /// What the relay meets instead of events.
@@ -54,7 +55,7 @@ struct Proxy {
 impl Setup {
     /// Without keys: everybody is admin of the tenant `default`.
     pub fn new(topology: Topology) -> Self {
-        Self { topology, keys: None, proxy: None, is_archiving: false }
+        Self { topology, keys: None, proxy: None, is_archiving: false, events_flags: Vec::new() }
     }
 
     /// With this `keys.toml`.
@@ -67,6 +68,16 @@ impl Setup {
     #[must_use]
     pub fn archiving(self) -> Self {
         Self { is_archiving: true, ..self }
+    }
+
+    /// The archive has this catalog.
+    #[must_use]
+    pub fn catalog(mut self, catalog: &CatalogServer) -> Self {
+        for (flag, told) in [("", "url"), ("-token", "token"), ("-warehouse", "warehouse")] {
+            let text = catalog.told(told).map(str::to_owned);
+            self.events_flags.extend(text.into_iter().flat_map(|text| [format!("--archive-catalog{flag}"), text]));
+        }
+        self
     }
 
     /// The relay reaches events through this address (a proxy of the test), everybody else directly. Where events is,
@@ -247,6 +258,9 @@ impl Cluster {
         command.args(["--listen", &listen.to_string()]);
         if self.setup.is_archiving && matches!(name, "annals" | "events") {
             command.args(["--archive-flush-interval", "1ms", "--archive-retention", "0ms"]);
+        }
+        if matches!(name, "annals" | "events") {
+            command.args(&self.setup.events_flags);
         }
         if name != "annals" {
             command.env("ANNALS_PEER_KEY", &self.peer_key);

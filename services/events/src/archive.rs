@@ -32,6 +32,7 @@ use iceberg::spec::Operation;
 use proto::events::v1::Event;
 use tokio::runtime::Handle;
 
+pub use self::catalog::{Address, Secret};
 use self::{
     catalog::Catalog,
     commit::{Change, Committer, Loaded},
@@ -42,6 +43,7 @@ use self::{
     view::{TableView, Views},
 };
 pub(crate) use self::{
+    catalog::Choice,
     compact::Compacted,
     error::Error,
     expire::Expired,
@@ -72,11 +74,17 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Opens the archive in a directory, made if it is not there: the catalog is `catalog.db` beside `archive`.
-    /// Refused if another journal feeds it.
-    pub(crate) fn open(dir: &Path, identity: Identity, clock: Clock, runtime: Handle) -> Result<Self, Error> {
+    /// Opens the archive in a directory, made if it is not there: the catalog is the chosen one, or `catalog.db` beside
+    /// `archive`. Refused if another journal feeds it.
+    pub(crate) fn open(
+        dir: &Path,
+        choice: &Choice,
+        identity: Identity,
+        clock: Clock,
+        runtime: Handle,
+    ) -> Result<Self, Error> {
         let store = Store::directory(&dir.join("archive"), runtime)?;
-        let catalog = Catalog::open(&dir.join("catalog.db"))?;
+        let catalog = Catalog::open(choice, dir, &store)?;
         let committer = Committer { store: &store, catalog: &catalog, identity, clock: &clock };
         let read = |table| TableView::read(&store, committer.load(table)?);
         let views = Views::new([read(Table::Events)?, read(Table::History)?]);

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use serve::config::Setting;
+use serve::config::{Mistake, Mistakes, Setting};
 
-use crate::{flush::Flush, journal::Settings};
+use crate::{
+    archive::{Address, Choice, Secret},
+    flush::Flush,
+    journal::Settings,
+};
 
 serve::settings! {
     /// What the events service needs to know.
@@ -20,6 +24,13 @@ serve::settings! {
         /// How long old snapshots of the archive, and files that only they refer to, are kept: longer than a reader of
         /// another engine takes.
         pub archive_retention: Duration = "1h",
+        /// Which metadata of the archive's tables is the current one: `postgres://USER@HOST/DATABASE` for a SQL catalog,
+        /// `https://HOST/PATH` for one of Iceberg's REST protocol. Without it, `catalog.db` in the data directory.
+        pub archive_catalog: Option<Address>,
+        /// The bearer token that a REST catalog knows this server by.
+        pub archive_catalog_token: Option<Secret>,
+        /// The warehouse that a REST catalog is asked for.
+        pub archive_catalog_warehouse: Option<String>,
     }
 }
 
@@ -43,15 +54,57 @@ impl Config {
         Settings { segment_bytes: journal_segment_bytes.0, queue_bytes: journal_queue_bytes.0 as usize }
     }
 
+    /// Which catalog the archive has; refused if there are settings for another kind of it.
+    pub(crate) fn catalog(&self) -> Result<Choice, Mistakes> {
+        let choice = Choice {
+            address: self.archive_catalog.clone(),
+            token: self.archive_catalog_token.clone(),
+            warehouse: self.archive_catalog_warehouse.clone(),
+        };
+        check(choice)
+    }
+
     /// When the journal is flushed.
     pub(crate) fn flush(&self) -> Flush {
         Flush { bytes: self.archive_flush_bytes.0, interval: self.archive_flush_interval }
     }
 }
 
+fn check(choice: Choice) -> Result<Choice, Mistakes> {
+    const RULE: &str = "is for a REST catalog: give --archive-catalog https://HOST/PATH as well, or leave this out";
+    if matches!(choice.address, Some(Address::Rest(_))) {
+        return Ok(choice);
+    }
+    let given = [
+        ("--archive-catalog-token", choice.token.is_some()),
+        ("--archive-catalog-warehouse", choice.warehouse.is_some()),
+    ];
+    let wrong: Vec<_> = given
+        .into_iter()
+        .filter(|(_, is_given)| *is_given)
+        .map(|(flag, _)| Mistake { origin: flag.to_owned(), problem: RULE.to_owned() })
+        .collect();
+    if wrong.is_empty() { Ok(choice) } else { Err(Mistakes(wrong)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_for_a_catalog_that_takes_none_is_refused() {
+        let choice = |address: Option<&str>| Choice {
+            address: address.map(|text| Address::from_text(text).unwrap()),
+            token: Some(Secret::from_text("t").unwrap()),
+            warehouse: Some("w".into()),
+        };
+        for address in [None, Some("postgres://host/database")] {
+            let Mistakes(mistakes) = check(choice(address)).unwrap_err();
+            let origins: Vec<_> = mistakes.iter().map(|mistake| mistake.origin.as_str()).collect();
+            assert_eq!(origins, ["--archive-catalog-token", "--archive-catalog-warehouse"]);
+        }
+        assert!(check(choice(Some("https://host"))).is_ok());
+    }
 
     #[test]
     fn a_size_out_of_its_bounds_is_refused_with_them() {

@@ -42,6 +42,7 @@ use serve::{Context, Service, Tasks, layers::Ring};
 use tokio::runtime::Handle;
 
 pub use self::{
+    archive::{Address, Secret},
     config::{Bytes, Config},
     journal::OpenError,
 };
@@ -56,8 +57,9 @@ const MAX_MESSAGE_OUT: usize = 16 << 20;
 /// archive's metadata.
 pub async fn open(config: Config, context: &Context) -> anyhow::Result<Service> {
     let (settings, flush, retention) = (config.journal(), config.flush(), config.archive_retention);
+    let catalog = config.catalog()?;
     let (dir, clock, runtime) = (context.data_dir.join("events"), context.clock.clone(), Handle::current());
-    let log = tokio::task::spawn_blocking(move || EventLog::open(&dir, settings, clock, runtime))
+    let log = tokio::task::spawn_blocking(move || EventLog::open(&dir, settings, &catalog, clock, runtime))
         .await
         .context("opening the event log was interrupted")?
         .context("the event log cannot be opened")?;

@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use ulid::Ulid;
 
 use crate::{
-    archive::{Archive, Table, Wanted},
+    archive::{Archive, Choice, Table, Wanted},
     index::{self, Index, Keys, Location, Order, TenantNo},
     journal::{Journal, OpenError, Reader, Settings, UlidKey, WINDOW},
 };
@@ -41,14 +41,20 @@ pub(crate) struct EventLog {
 const RETENTION: Duration = Duration::from_hours(1);
 
 impl EventLog {
-    /// Opens the log in `dir`: the journal in `journal`, the archive in `archive`, its catalog in `catalog.db`.
+    /// Opens the log in `dir`: the journal in `journal`, the archive in `archive`, its catalog as chosen.
     /// Blocks while the journal is read; `runtime` is what the archive waits with.
-    pub(crate) fn open(dir: &Path, settings: Settings, clock: Clock, runtime: Handle) -> Result<Self, OpenError> {
+    pub(crate) fn open(
+        dir: &Path,
+        settings: Settings,
+        catalog: &Choice,
+        clock: Clock,
+        runtime: Handle,
+    ) -> Result<Self, OpenError> {
         // Before the journal is opened, which makes the names of all these directories durable.
         let archive = dir.join("archive");
         fs::create_dir_all(&archive).map_err(OpenError::io(&archive))?;
         let journal = Journal::open(&dir.join("journal"), settings, clock.clone())?;
-        let archive = Archive::open(dir, journal.identity(), clock.clone(), runtime);
+        let archive = Archive::open(dir, catalog, journal.identity(), clock.clone(), runtime);
         let archive = archive.map_err(|error| OpenError::Archive(Box::new(error)))?;
         let (keys, journal_ends) = {
             let index = journal.index().read().unwrap_or_else(PoisonError::into_inner);

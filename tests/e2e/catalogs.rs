@@ -15,6 +15,7 @@ use harness::{
     catalogs::CatalogServer,
     cluster::{Cluster, Setup, Topology},
     program::command,
+    s3::S3,
 };
 use proto::events::v1::{
     AppendRequest, CompactArchiveRequest, Event, ExpireArchiveRequest, QueryRequest, VerifyArchiveRequest,
@@ -23,7 +24,7 @@ use proto::events::v1::{
 use serde_json::json;
 use tonic::transport::Channel;
 
-use crate::engines::{archived, compare, compare_after_every_step};
+use crate::engines::{archived, compare, every_step};
 
 /// Commits that go wrong in each way.
 const FAULTS: usize = 3;
@@ -36,14 +37,31 @@ const BATCH: usize = 20;
 async fn every_engine_reads_an_archive_in_postgres_as_we_do() {
     let catalog = CatalogServer::postgres(&python());
     let cluster = Setup::new(Topology::AllInOne).archiving().catalog(&catalog).start().await;
-    compare_after_every_step(&cluster, Some(&catalog)).await;
+    every_step(&cluster, None, Some(&catalog)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_engine_reads_an_archive_in_a_rest_catalog_as_we_do() {
     let catalog = CatalogServer::rest(&python(), &json!({}));
     let cluster = Setup::new(Topology::AllInOne).archiving().catalog(&catalog).start().await;
-    compare_after_every_step(&cluster, Some(&catalog)).await;
+    every_step(&cluster, None, Some(&catalog)).await;
+}
+
+/// Only the URL of the bucket is set: where it is and the key for it comes from the catalog.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_engine_reads_an_archive_in_a_bucket_whose_key_a_rest_catalog_gives_as_we_do() {
+    let server = S3::start(&python());
+    let key = json!({
+        "s3.endpoint": server.endpoint(),
+        "s3.access-key-id": "annals",
+        "s3.secret-access-key": "annals",
+        "client.region": "us-east-1",
+    });
+    let catalog = CatalogServer::rest(&python(), &json!({"config": key, "io": key}));
+    let setup = Setup::new(Topology::AllInOne).archiving().catalog(&catalog);
+    let cluster = setup.events_setting("ANNALS_ARCHIVE_URL", "s3://annals/team/archive").start().await;
+    every_step(&cluster, Some(&server), Some(&catalog)).await;
+    assert!(!cluster.data_dir().join("events/archive").exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,7 +160,7 @@ async fn load_with_faults(catalog: CatalogServer, kinds: &[&str]) {
         assert_eq!(table.problems, [""; 0]);
     }
     assert_eq!(read(&cluster).await, *acknowledged.lock().unwrap());
-    let told = compare(&cluster, Some(&catalog)).await;
+    let told = compare(&cluster, None, Some(&catalog)).await;
     for table in ["events", "history"] {
         assert!(told.contains(&format!("files {table} 0 0\n")), "{told}");
     }

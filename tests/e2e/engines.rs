@@ -6,6 +6,7 @@ use harness::{
     backends::python,
     catalogs::CatalogServer,
     cluster::{Cluster, Setup, Topology},
+    s3::S3,
 };
 use proto::events::v1::{
     AppendRequest, CompactArchiveRequest, Event, ExpireArchiveRequest, GetArchiveRequest, QueryRequest,
@@ -20,13 +21,21 @@ const ROUNDS: usize = 10;
 const MOST_FILES: i64 = 2 * 7;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_engine_reads_the_archive_as_we_do_after_every_step() {
+async fn every_engine_reads_the_archive_in_a_directory_as_we_do_after_every_step() {
     let cluster = Setup::new(Topology::AllInOne).archiving().start().await;
-    compare_after_every_step(&cluster, None).await;
+    every_step(&cluster, None, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_engine_reads_the_archive_in_a_bucket_as_we_do_after_every_step() {
+    let server = S3::start(&python());
+    let cluster = Setup::new(Topology::AllInOne).archiving().bucket(server.endpoint(), "team/archive").start().await;
+    every_step(&cluster, Some(&server), None).await;
+    assert!(!cluster.data_dir().join("events/archive").exists());
 }
 
 /// Appends, compacts and expires, and compares after each step.
-pub(crate) async fn compare_after_every_step(cluster: &Cluster, catalog: Option<&CatalogServer>) {
+pub(crate) async fn every_step(cluster: &Cluster, bucket: Option<&S3>, catalog: Option<&CatalogServer>) {
     let mut events = cluster.events().await;
     for round in 0..ROUNDS {
         let event = |number| Event {
@@ -41,7 +50,7 @@ pub(crate) async fn compare_after_every_step(cluster: &Cluster, catalog: Option<
         cluster.http().put(&path, &json!({"type": "Gauge", "content": format!("{round}")})).await;
         archived(cluster).await;
     }
-    compare(cluster, catalog).await;
+    compare(cluster, bucket, catalog).await;
 
     let mut merges = events.compact_archive(CompactArchiveRequest {}).await.unwrap().into_inner();
     while let Some(merge) = merges.message().await.unwrap() {
@@ -49,13 +58,13 @@ pub(crate) async fn compare_after_every_step(cluster: &Cluster, catalog: Option<
     }
     let tables = events.get_archive(GetArchiveRequest {}).await.unwrap().into_inner().tables;
     assert!(tables[0].files <= MOST_FILES, "{tables:?}");
-    compare(cluster, catalog).await;
+    compare(cluster, bucket, catalog).await;
 
     let mut gone = events.expire_archive(ExpireArchiveRequest {}).await.unwrap().into_inner();
     while let Some(gone) = gone.message().await.unwrap() {
         assert!(gone.snapshots > 0 && gone.files > 0, "{gone:?}");
     }
-    let told = compare(cluster, catalog).await;
+    let told = compare(cluster, bucket, catalog).await;
     for table in ["events", "history"] {
         assert!(told.contains(&format!("files {table} 0 0\n")), "{told}");
     }
@@ -76,10 +85,10 @@ pub(crate) async fn archived(cluster: &Cluster) {
 }
 
 /// Compares what each engine reads with what we do; answers what they told.
-pub(crate) async fn compare(cluster: &Cluster, catalog: Option<&CatalogServer>) -> String {
+pub(crate) async fn compare(cluster: &Cluster, bucket: Option<&S3>, catalog: Option<&CatalogServer>) -> String {
     archived(cluster).await;
     let ours = ours(cluster).await;
-    let theirs = theirs(&cluster.data_dir().join("events"), catalog);
+    let theirs = theirs(&cluster.data_dir().join("events"), bucket, catalog);
     for engine in ["pyiceberg", "duckdb", "clickhouse"] {
         for (table, told) in &ours {
             let line = format!("{engine} {table} {told}");
@@ -119,14 +128,11 @@ async fn ours(cluster: &Cluster) -> [(&'static str, String); 2] {
     [("events", told(&all)), ("history", told(&mutations))]
 }
 
-fn theirs(directory: &Path, catalog: Option<&CatalogServer>) -> String {
+fn theirs(directory: &Path, bucket: Option<&S3>, catalog: Option<&CatalogServer>) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/engines.py");
-    let mut command = Command::new(python());
-    command.arg(script).arg(directory);
-    if let Some(catalog) = catalog {
-        command.arg(catalog.pyiceberg().to_string());
-    }
-    let output = command.output().expect("Python starts");
+    let (endpoint, catalog) = (bucket.map(S3::endpoint), catalog.map(CatalogServer::pyiceberg));
+    let where_it_is = json!({"endpoint": endpoint, "catalog": catalog}).to_string();
+    let output = Command::new(python()).arg(script).arg(directory).arg(where_it_is).output().expect("Python starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
     out.into_owned()

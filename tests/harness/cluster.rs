@@ -17,7 +17,7 @@ use proto::{
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::{catalogs::CatalogServer, http::Http, program::command};
+use crate::{catalogs::CatalogServer, http::Http, program::command, s3};
 
 /// A port of the system's choice.
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -42,7 +42,7 @@ pub struct Setup {
     keys: Option<String>,
     proxy: Option<Proxy>,
     is_archiving: bool,
-    events_flags: Vec<String>,
+    of_events: Vec<(&'static str, String)>,
 }
 
 /// What the relay meets instead of events.
@@ -55,7 +55,7 @@ struct Proxy {
 impl Setup {
     /// Without keys: everybody is admin of the tenant `default`.
     pub fn new(topology: Topology) -> Self {
-        Self { topology, keys: None, proxy: None, is_archiving: false, events_flags: Vec::new() }
+        Self { topology, keys: None, proxy: None, is_archiving: false, of_events: Vec::new() }
     }
 
     /// With this `keys.toml`.
@@ -73,11 +73,32 @@ impl Setup {
     /// The archive has this catalog.
     #[must_use]
     pub fn catalog(mut self, catalog: &CatalogServer) -> Self {
-        for (flag, told) in [("", "url"), ("-token", "token"), ("-warehouse", "warehouse")] {
-            let text = catalog.told(told).map(str::to_owned);
-            self.events_flags.extend(text.into_iter().flat_map(|text| [format!("--archive-catalog{flag}"), text]));
+        for (variable, name) in [
+            ("ANNALS_ARCHIVE_CATALOG", "url"),
+            ("ANNALS_ARCHIVE_CATALOG_TOKEN", "token"),
+            ("ANNALS_ARCHIVE_CATALOG_WAREHOUSE", "warehouse"),
+        ] {
+            if let Some(text) = catalog.told(name) {
+                self = self.events_setting(variable, text);
+            }
         }
         self
+    }
+
+    /// Gives events a setting, by the name of its variable.
+    #[must_use]
+    pub fn events_setting(mut self, variable: &'static str, value: impl Into<String>) -> Self {
+        self.of_events.push((variable, value.into()));
+        self
+    }
+
+    /// The archive is in the bucket of the S3 server at `endpoint`, below a prefix.
+    #[must_use]
+    pub fn bucket(self, endpoint: &str, prefix: &str) -> Self {
+        self.events_setting("ANNALS_ARCHIVE_URL", format!("s3://{}/{prefix}", s3::BUCKET))
+            .events_setting("ANNALS_ARCHIVE_S3_ENDPOINT", endpoint)
+            .events_setting("ANNALS_ARCHIVE_S3_ACCESS_KEY_ID", "annals")
+            .events_setting("ANNALS_ARCHIVE_S3_SECRET_ACCESS_KEY", "annals")
     }
 
     /// The relay reaches events through this address (a proxy of the test), everybody else directly. Where events is,
@@ -260,7 +281,7 @@ impl Cluster {
             command.args(["--archive-flush-interval", "1ms", "--archive-retention", "0ms"]);
         }
         if matches!(name, "annals" | "events") {
-            command.args(&self.setup.events_flags);
+            command.envs(self.setup.of_events.iter().map(|(variable, value)| (variable, value)));
         }
         if name != "annals" {
             command.env("ANNALS_PEER_KEY", &self.peer_key);

@@ -7,3 +7,4 @@ pub mod disk;
 pub mod http;
 pub mod program;
 pub mod restore;
+pub mod s3;

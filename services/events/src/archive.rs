@@ -4,6 +4,7 @@
 //! acknowledges one: that is the journal's. Every call blocks.
 
 mod catalog;
+mod claim;
 mod columns;
 mod commit;
 mod compact;
@@ -32,7 +33,7 @@ use iceberg::spec::Operation;
 use proto::events::v1::Event;
 use tokio::runtime::Handle;
 
-pub use self::catalog::{Address, Secret};
+pub use self::catalog::Address;
 use self::{
     catalog::Catalog,
     commit::{Change, Committer, Loaded},
@@ -49,6 +50,7 @@ pub(crate) use self::{
     expire::Expired,
     reader::Cost,
     scan::{Found, Scan},
+    store::{Access, Place},
     table::Table,
     verify::Status,
     view::View,
@@ -74,18 +76,21 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Opens the archive in a directory, made if it is not there: the catalog is the chosen one, or `catalog.db` beside
-    /// `archive`. Refused if another journal feeds it.
+    /// Opens the archive of the service in `dir`, made if it is not there: the catalog is the chosen one, or `catalog.db`,
+    /// the files are at their place. Refused if another journal feeds it.
     pub(crate) fn open(
         dir: &Path,
+        place: &Place,
         choice: &Choice,
         identity: Identity,
         clock: Clock,
         runtime: Handle,
     ) -> Result<Self, Error> {
-        let store = Store::directory(&dir.join("archive"), runtime)?;
-        let catalog = Catalog::open(choice, dir, &store)?;
+        let catalog = Catalog::open(choice, dir, &runtime)?;
+        let place = catalog.furnish(place, identity, &clock, &runtime)?;
+        let store = Store::open(&place, dir, runtime)?;
         let committer = Committer { store: &store, catalog: &catalog, identity, clock: &clock };
+        Table::ALL.into_iter().try_for_each(|table| claim::check(&committer, table))?;
         let read = |table| TableView::read(&store, committer.load(table)?);
         let views = Views::new([read(Table::Events)?, read(Table::History)?]);
         let archive = Self {
@@ -115,6 +120,7 @@ impl Archive {
     /// Makes what is being written end soon, unfinished: it is done again after the next start.
     pub(crate) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+        self.store.stop();
     }
 
     fn check_stopping(&self) -> Result<(), Error> {

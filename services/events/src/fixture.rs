@@ -18,7 +18,7 @@ use ulid::Ulid;
 
 use crate::{
     EventLog,
-    archive::{Choice, Table},
+    archive::{Choice, Place, Table},
     journal::{RelayBatch, Settings},
 };
 
@@ -107,7 +107,9 @@ fn open(dir: &tempfile::TempDir, clock: &Clock) -> Arc<EventLog> {
     // The archive waits with a runtime, which a test's own thread may not do.
     static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
     let (dir, clock) = (dir.path().to_owned(), clock.clone());
-    let open = move || EventLog::open(&dir, SETTINGS, &Choice::default(), clock, RUNTIME.handle().clone()).unwrap();
+    let open = move || {
+        EventLog::open(&dir, SETTINGS, &Place::Here, &Choice::default(), clock, RUNTIME.handle().clone()).unwrap()
+    };
     Arc::new(std::thread::spawn(open).join().unwrap())
 }
 

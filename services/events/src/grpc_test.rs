@@ -25,23 +25,32 @@ struct Served {
     _dir: tempfile::TempDir,
 }
 
+fn config(journal_segment_bytes: &str) -> Config {
+    Config {
+        journal_segment_bytes: Setting::from_text(journal_segment_bytes).unwrap(),
+        journal_queue_bytes: Setting::from_text("1048576").unwrap(),
+        archive_flush_bytes: Setting::from_text("1048576").unwrap(),
+        archive_flush_interval: Setting::from_text("5m").unwrap(),
+        archive_retention: Setting::from_text("1h").unwrap(),
+        archive_catalog: None,
+        archive_catalog_token: None,
+        archive_catalog_warehouse: None,
+        archive_url: None,
+        archive_s3_endpoint: None,
+        archive_s3_region: "auto".into(),
+        archive_s3_access_key_id: None,
+        archive_s3_secret_access_key: None,
+        archive_s3_session_token: None,
+        archive_s3_timeout: Setting::from_text("30s").unwrap(),
+    }
+}
+
 impl Served {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::manual("2026-01-31T09:30:00Z".parse().unwrap());
         let context = Context::local(clock, dir.path().to_owned());
-        let bytes = "1048576";
-        let config = Config {
-            journal_segment_bytes: Setting::from_text(bytes).unwrap(),
-            journal_queue_bytes: Setting::from_text(bytes).unwrap(),
-            archive_flush_bytes: Setting::from_text(bytes).unwrap(),
-            archive_flush_interval: Setting::from_text("5m").unwrap(),
-            archive_retention: Setting::from_text("1h").unwrap(),
-            archive_catalog: None,
-            archive_catalog_token: None,
-            archive_catalog_warehouse: None,
-        };
-        let service = crate::open(config, &context).await.unwrap();
+        let service = crate::open(config("1048576"), &context).await.unwrap();
         Self { client: EventsServiceClient::new(service.peer()), context, service, _dir: dir }
     }
 
@@ -165,17 +174,7 @@ async fn the_service_drains_and_its_journal_can_be_opened_again() {
     let Served { context, client, service, _dir } = served;
     service.tasks.drain(std::time::Duration::from_secs(4)).await.unwrap();
     drop((client, service));
-    let config = Config {
-        journal_segment_bytes: Setting::from_text("65536").unwrap(),
-        journal_queue_bytes: Setting::from_text("1048576").unwrap(),
-        archive_flush_bytes: Setting::from_text("1048576").unwrap(),
-        archive_flush_interval: Setting::from_text("5m").unwrap(),
-        archive_retention: Setting::from_text("1h").unwrap(),
-        archive_catalog: None,
-        archive_catalog_token: None,
-        archive_catalog_warehouse: None,
-    };
-    let service = crate::open(config, &context).await.unwrap();
+    let service = crate::open(config("65536"), &context).await.unwrap();
     let appended = EventsServiceClient::new(service.peer()).append(append(log_event())).await.unwrap().into_inner();
     assert_eq!(appended.cursor, "c1-2");
 }

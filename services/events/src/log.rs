@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use ulid::Ulid;
 
 use crate::{
-    archive::{Archive, Choice, Table, Wanted},
+    archive::{Archive, Choice, Place, Table, Wanted},
     index::{self, Index, Keys, Location, Order, TenantNo},
     journal::{Journal, OpenError, Reader, Settings, UlidKey, WINDOW},
 };
@@ -41,20 +41,23 @@ pub(crate) struct EventLog {
 const RETENTION: Duration = Duration::from_hours(1);
 
 impl EventLog {
-    /// Opens the log in `dir`: the journal in `journal`, the archive in `archive`, its catalog as chosen.
+    /// Opens the log in `dir`: the journal in `journal`, the archive at its place, its catalog as chosen.
     /// Blocks while the journal is read; `runtime` is what the archive waits with.
     pub(crate) fn open(
         dir: &Path,
         settings: Settings,
+        place: &Place,
         catalog: &Choice,
         clock: Clock,
         runtime: Handle,
     ) -> Result<Self, OpenError> {
         // Before the journal is opened, which makes the names of all these directories durable.
-        let archive = dir.join("archive");
-        fs::create_dir_all(&archive).map_err(OpenError::io(&archive))?;
+        if matches!(place, Place::Here) {
+            let archive = dir.join("archive");
+            fs::create_dir_all(&archive).map_err(OpenError::io(&archive))?;
+        }
         let journal = Journal::open(&dir.join("journal"), settings, clock.clone())?;
-        let archive = Archive::open(dir, catalog, journal.identity(), clock.clone(), runtime);
+        let archive = Archive::open(dir, place, catalog, journal.identity(), clock.clone(), runtime);
         let archive = archive.map_err(|error| OpenError::Archive(Box::new(error)))?;
         let (keys, journal_ends) = {
             let index = journal.index().read().unwrap_or_else(PoisonError::into_inner);
@@ -89,7 +92,7 @@ impl EventLog {
         let view = self.archive.view();
         let files = view.table(table).files.iter().map(AsRef::as_ref);
         let found = self.archive.scan().first(files, &wanted, Order::OldestFirst, 1, usize::MAX);
-        Ok(!found.map_err(Refusal::internal)?.events.is_empty())
+        Ok(!found?.events.is_empty())
     }
 
     /// Whether an event has left the index within the window.

@@ -18,7 +18,7 @@ impl EventLog {
         caller.require_operator()?;
         let mut tables = Vec::new();
         for table in Table::ALL {
-            let status = self.archive.status(table).map_err(Refusal::internal)?;
+            let status = self.archive.status(table)?;
             let Status { files, bytes, rows, snapshots, manifests, position, metadata } = status;
             let [files, bytes, rows, snapshots, manifests] =
                 [files, bytes, rows, snapshots, manifests].map(|count| count as i64);
@@ -47,7 +47,7 @@ impl EventLog {
             let log = Arc::clone(&log);
             async move {
                 while let Some(table) = tables.first().copied() {
-                    let step = move |log: &Self| log.archive.compact_once(table).map_err(Refusal::internal);
+                    let step = move |log: &Self| log.archive.compact_once(table).map_err(Refusal::from);
                     let Some(Compacted { files, bytes }) = log.blocking(step).await? else {
                         tables.remove(0);
                         continue;
@@ -68,7 +68,7 @@ impl EventLog {
     ) -> Result<impl Stream<Item = Result<wire::ExpireArchiveResponse, Refusal>> + Send + use<>, Refusal> {
         caller.require_operator()?;
         Ok(self.of_each_table(|log, table| {
-            let expired = log.archive.expire(table, log.horizon()).map_err(Refusal::internal)?;
+            let expired = log.archive.expire(table, log.horizon())?;
             let Expired { snapshots, files, bytes } = expired;
             let [snapshots, files, bytes] = [snapshots, files, bytes].map(|count| count as i64);
             Ok(wire::ExpireArchiveResponse { table: table.name().into(), snapshots, files, bytes })
@@ -83,7 +83,7 @@ impl EventLog {
         caller.require_operator()?;
         Ok(self.of_each_table(|log, table| {
             let files = log.archive.view().table(table).files.len() as i64;
-            let problems = log.archive.verify(table).map_err(Refusal::internal)?;
+            let problems = log.archive.verify(table)?;
             Ok(wire::VerifyArchiveResponse { table: table.name().into(), files, problems })
         }))
     }

@@ -60,7 +60,7 @@ impl<'a> Past<'a> {
         limit: usize,
     ) -> Result<Found, Refusal> {
         let files = self.view.table(table).files.iter().map(AsRef::as_ref);
-        self.scan.first(files, wanted, order, limit, STEP_GROUPS).map_err(Refusal::internal)
+        Ok(self.scan.first(files, wanted, order, limit, STEP_GROUPS)?)
     }
 
     /// The newest mutation of an entity up to a ULID.

@@ -12,18 +12,31 @@ mod conformance;
 mod postgres;
 mod rest;
 mod sqlite;
+mod vended;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
+use domain::Clock;
 use iceberg::{
     MetadataLocation, TableRequirement, TableUpdate,
     spec::{MAIN_BRANCH, TableMetadata},
 };
 
+pub(crate) use self::vended::Vended;
 use self::{postgres::Postgres, rest::Rest, sqlite::Sqlite};
-use super::{Error, store::Store};
+use tokio::runtime::Handle;
 
-pub use self::address::{Address, Secret};
+use super::{
+    Error,
+    store::{Place, Store, wait},
+    table::Table,
+};
+use crate::{
+    config::{REGION, Secret},
+    journal::Identity,
+};
+
+pub use self::address::Address;
 
 /// The name of the catalog in the rows of a SQL catalog.
 const CATALOG: &str = "annals";
@@ -39,6 +52,8 @@ pub(crate) struct Choice {
     pub(crate) token: Option<Secret>,
     /// What a REST catalog is asked for.
     pub(crate) warehouse: Option<String>,
+    /// Whether a REST catalog gives the credentials for the files.
+    pub(crate) is_vending: bool,
 }
 
 /// The catalog.
@@ -83,12 +98,51 @@ enum Swap {
 
 impl Catalog {
     /// Opens the catalog, made if it is not there: by default `catalog.db` in a directory. Fails if it does not answer.
-    pub(crate) fn open(choice: &Choice, dir: &Path, store: &Store) -> Result<Self, Error> {
+    pub(crate) fn open(choice: &Choice, dir: &Path, runtime: &Handle) -> Result<Self, Error> {
         Ok(match &choice.address {
             None => Self::Sqlite(Sqlite::open(&dir.join("catalog.db"))?),
-            Some(Address::Postgres(options)) => Self::Postgres(store.wait(Postgres::open(options))?),
-            Some(Address::Rest(url)) => Self::Rest(store.wait(Rest::open(url, choice))?),
+            Some(Address::Postgres(options)) => Self::Postgres(wait(runtime, Postgres::open(options))?),
+            Some(Address::Rest(url)) => Self::Rest(wait(runtime, Rest::open(url, choice))?),
         })
+    }
+
+    /// The place with what the catalog says of how it is reached, if it is to be asked. Makes the tables, which it says
+    /// that with.
+    pub(crate) fn furnish(
+        &self,
+        place: &Place,
+        identity: Identity,
+        clock: &Clock,
+        runtime: &Handle,
+    ) -> Result<Place, Error> {
+        let (Self::Rest(rest), Place::Bucket(access)) = (self, place) else { return Ok(place.clone()) };
+        let mut access = access.clone();
+        if !access.key_id.is_empty() {
+            return Ok(Place::Bucket(access));
+        }
+        for table in Table::ALL {
+            let name = table.name();
+            let (reach, location) = wait(runtime, async {
+                if rest.load(name).await?.is_none() {
+                    let metadata = table.create(&access.url.to_string(), identity)?;
+                    rest.create(name, &metadata).await?;
+                }
+                rest.reach(name).await
+            })?;
+            if let (None, Some(endpoint)) = (&access.endpoint, reach.get("s3.endpoint", &location)) {
+                access.endpoint = Some(endpoint.parse().map_err(|_| rest.lacks("s3.endpoint that is a URL"))?);
+            }
+            if let Some(region) = reach.get("client.region", &location).or_else(|| reach.get("s3.region", &location))
+                && access.region == REGION
+            {
+                region.clone_into(&mut access.region);
+            }
+            access.vended.push(Arc::new(Vended::new(rest.clone(), name, clock.clone())));
+        }
+        if access.endpoint.is_none() && access.region == REGION {
+            return Err(rest.lacks("s3.endpoint or client.region"));
+        }
+        Ok(Place::Bucket(access))
     }
 
     /// A table as it is now; nothing if there is no such table.

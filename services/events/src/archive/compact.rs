@@ -17,6 +17,7 @@ use super::{
     commit::Change,
     file::FileWriter,
     reader::FileReader,
+    store::Reader,
     table::{Partition, Table},
     view::TableView,
     wanted::ArchivedFile,
@@ -129,7 +130,7 @@ struct Source {
 
 impl Source {
     fn open(archive: &Archive, file: &ArchivedFile) -> Result<Self, Error> {
-        let reader = FileReader::open(&archive.store, &file.location, file.bytes)?;
+        let reader = FileReader::open(&archive.store, &file.location, file.bytes, Reader::Upkeep)?;
         let stream = archive.store.wait(async {
             let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
             builder.with_batch_size(INPUT_ROWS).build()

@@ -3,7 +3,11 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
+
+use proto::common::v1::Reason;
+use serve::refusal::Refusal;
 
 /// Why the archive could not be opened, written or read.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +27,18 @@ pub(crate) enum Error {
         location: String,
         /// What it said.
         source: Box<object_store::Error>,
+    },
+    /// The bucket cannot be used as it is, or as we were told that it is.
+    #[error("the archive {base} ({at}) cannot be used: {cause}; {look_at}")]
+    Unusable {
+        /// The archive.
+        base: String,
+        /// Where it was asked for.
+        at: String,
+        /// What the store said, in one line.
+        cause: String,
+        /// What helps.
+        look_at: &'static str,
     },
     /// The catalog in a file cannot be read or written.
     #[error("the archive's catalog")]
@@ -69,6 +85,17 @@ pub(crate) enum Error {
         /// Id and epoch of the journal here.
         found: String,
     },
+    /// Files of a table that the catalog does not know.
+    #[error(
+        "{location} belongs to an archive of journal {journal}, which the catalog here does not know: give back its \
+         data directory, or begin at another place"
+    )]
+    Taken {
+        /// A metadata file of that table.
+        location: String,
+        /// The journal that it names.
+        journal: String,
+    },
     /// The server ends.
     #[error("the server is stopping")]
     Stopping,
@@ -87,7 +114,7 @@ pub(crate) enum Error {
         location: String,
     },
     /// A file that lies outside of the archive.
-    #[error("{location} is not in the archive {base}: was its directory moved?")]
+    #[error("{location} is not in the archive {base}: was its directory moved, or --archive-url changed?")]
     Elsewhere {
         /// The file.
         location: String,
@@ -96,6 +123,9 @@ pub(crate) enum Error {
     },
 }
 
+/// When a caller whose read the store did not answer may come back.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 impl Error {
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), source }
@@ -103,6 +133,45 @@ impl Error {
 
     pub(super) fn store(location: &str) -> impl FnOnce(object_store::Error) -> Self {
         move |source| Self::Store { location: location.to_owned(), source: Box::new(source) }
+    }
+
+    /// Whether the same may succeed later: the store did not answer, or not as it should. A file that is not there
+    /// does not come back.
+    fn is_passing(&self) -> bool {
+        store_error(self).is_some_and(|error| !matches!(error, object_store::Error::NotFound { .. }))
+    }
+}
+
+/// What the store said, if that is why.
+fn store_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a object_store::Error> {
+    if let Some(boxed) = error.downcast_ref::<Box<object_store::Error>>() {
+        return Some(boxed);
+    }
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    // What an `io::Error` was made of is not its source, but its source's child.
+    let inner = error.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
+    match inner {
+        Some(inner) => store_error(inner),
+        None => store_error(error.source()?),
+    }
+}
+
+impl From<Error> for Refusal {
+    /// What a caller is told.
+    fn from(error: Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        if !error.is_passing() {
+            return Self::internal(text);
+        }
+        tracing::warn!(error = text, "the archive's store does not answer");
+        Self::new(Reason::StoreUnavailable, "the archive's store does not answer").retry_after(RETRY_AFTER)
     }
 }
 

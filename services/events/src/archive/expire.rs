@@ -11,7 +11,7 @@ use iceberg::spec::{ManifestEntry, Operation};
 use super::{
     Archive, Error,
     commit::{Change, Loaded, entries_of, manifests_of},
-    store::Store,
+    store::{Listed, MOST_DELETED, Store},
     table::Table,
 };
 
@@ -53,13 +53,16 @@ impl Archive {
         let location = metadata.location().to_owned();
         let listed = self.store.list(&location)?;
         let referred = referred(&self.store, &self.load(table)?)?;
-        for file in listed {
+        let is_unneeded = |file: &Listed| {
             let is_needed = referred.contains(&file.location) || self.views.has(&file.location);
-            if !is_needed && file.modified < horizon {
-                self.store.delete(&file.location)?;
-                expired.files += 1;
-                expired.bytes += file.size;
-            }
+            !is_needed && file.modified < horizon
+        };
+        let unneeded: Vec<_> = listed.into_iter().filter(is_unneeded).collect();
+        for files in unneeded.chunks(MOST_DELETED) {
+            self.check_stopping()?;
+            self.store.delete_all(files.iter().map(|file| &*file.location))?;
+            expired.files += files.len() as u64;
+            expired.bytes += files.iter().map(|file| file.size).sum::<u64>();
         }
         if expired != Expired::default() {
             let Expired { snapshots, files, bytes } = expired;

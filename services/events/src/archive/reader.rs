@@ -18,7 +18,10 @@ use parquet::{
     file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader},
 };
 
-use super::{Error, store::Store};
+use super::{
+    Error,
+    store::{Reader, Store},
+};
 
 /// Read at the end of a file at once: footer and page index of most.
 const FOOTER_BYTES: usize = 256 << 10;
@@ -73,9 +76,9 @@ pub(crate) struct FileReader {
 }
 
 impl FileReader {
-    /// Of a file of that many bytes. Makes no request.
-    pub(crate) fn open(store: &Store, location: &str, bytes: u64) -> std::result::Result<Self, Error> {
-        let (objects, key) = store.object(location)?;
+    /// Of a file of that many bytes, for that reader. Makes no request.
+    pub(crate) fn open(store: &Store, location: &str, bytes: u64, reader: Reader) -> std::result::Result<Self, Error> {
+        let (objects, key) = store.object(location, reader)?;
         Ok(Self { objects, key, bytes, cost: CostHandle::default() })
     }
 

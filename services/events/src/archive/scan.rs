@@ -19,7 +19,7 @@ use super::{
     Error,
     columns::{self, place_of},
     reader::{Cost, FileReader, Footers},
-    store::Store,
+    store::{Reader, Store},
     wanted::{self, ArchivedFile, Wanted},
 };
 use crate::index::Order;
@@ -186,7 +186,7 @@ impl<'a> Scan<'a> {
     }
 
     fn footer(&mut self, file: &ArchivedFile) -> Result<ArrowReaderMetadata, Error> {
-        let mut reader = FileReader::open(self.store, &file.location, file.bytes)?;
+        let mut reader = FileReader::open(self.store, &file.location, file.bytes, Reader::Caller)?;
         let footer = self.store.wait(self.footers.of(&mut reader));
         self.cost.add(reader.cost());
         Ok(footer?)
@@ -201,7 +201,7 @@ impl<'a> Scan<'a> {
         selection: RowSelection,
         mut is_enough: impl FnMut(RecordBatch) -> bool,
     ) -> Result<(), Error> {
-        let mut reader = FileReader::open(self.store, &file.location, file.bytes)?;
+        let mut reader = FileReader::open(self.store, &file.location, file.bytes, Reader::Caller)?;
         let cost = reader.cost_handle();
         let read = self.store.wait(async {
             let footer = self.footers.of(&mut reader).await?;

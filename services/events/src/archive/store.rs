@@ -3,40 +3,55 @@
 //!
 //! Every call blocks: the archive works on threads of its own.
 
+mod bucket;
+#[cfg(test)]
+mod conformance;
+mod directory;
+
 use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    io::{self, Write},
+    path::Path,
+    sync::Arc,
 };
 
 use bytes::Bytes;
-use futures::TryStreamExt as _;
-use object_store::{ObjectStore, ObjectStoreExt as _, local::LocalFileSystem, path::Path as Key};
+use futures::{StreamExt as _, TryStreamExt as _, future, stream};
+use object_store::{ObjectStore, ObjectStoreExt as _, path::Path as Key};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::bucket::Access;
+use self::{bucket::Bucket, directory::Directory};
 use super::Error;
-use crate::disk;
 
-/// What a file is called until it is whole.
-const UNFINISHED: &str = "unfinished";
+/// Files that [`Store::delete_all`] takes at once: as many as one request to a bucket removes.
+pub(crate) const MOST_DELETED: usize = 1_000;
+
+/// Where the files of an archive are.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// In the directory of the service.
+    Here,
+    /// In a bucket.
+    Bucket(Access),
+}
 
 /// The files of the archive.
-#[derive(Debug)]
 pub(crate) struct Store {
-    /// What every location begins with, without a slash at its end: `file:///var/lib/annals/events/archive`.
+    kind: Kind,
+    /// What every location begins with, without a slash at its end: `file:///var/lib/annals/events/archive`,
+    /// `s3://bucket/prefix`.
     base: String,
-    objects: Arc<dyn ObjectStore>,
-    directory: PathBuf,
+    /// What keys are relative to: the base, or the bucket that it is in.
+    root: String,
     runtime: Handle,
-    /// Numbers the unfinished files of this process.
-    unfinished: AtomicU64,
-    /// Directories with names that are not durable yet.
-    unsynced: Arc<Mutex<BTreeSet<PathBuf>>>,
+    stopping: CancellationToken,
+}
+
+/// What stores files.
+enum Kind {
+    Directory(Directory),
+    Bucket(Bucket),
 }
 
 /// A file that is there.
@@ -51,33 +66,44 @@ pub(crate) struct Listed {
 }
 
 /// A file that is being written; without [`Upload::finish`] it never is there.
-pub(crate) struct Upload {
-    file: BufWriter<File>,
-    unfinished: PathBuf,
-    path: PathBuf,
-    root: PathBuf,
-    unsynced: Arc<Mutex<BTreeSet<PathBuf>>>,
+pub(crate) enum Upload {
+    /// To a directory.
+    File(directory::Upload),
+    /// To a bucket.
+    Object(bucket::Upload),
+}
+
+/// Who reads a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reader {
+    /// A caller, who would rather know soon that the store does not answer.
+    Caller,
+    /// Upkeep, which has time.
+    Upkeep,
 }
 
 impl Store {
-    /// The archive in a directory. Removes what a crash left unfinished.
+    /// The files of the archive of the service in `dir`.
+    pub(crate) fn open(place: &Place, dir: &Path, runtime: Handle) -> Result<Self, Error> {
+        match place {
+            Place::Here => Self::directory(&dir.join("archive"), runtime),
+            Place::Bucket(access) => Self::bucket(access),
+        }
+    }
+
+    /// The archive in a directory that is there. Removes what a crash left unfinished.
     pub(crate) fn directory(directory: &Path, runtime: Handle) -> Result<Self, Error> {
-        let directory = directory.canonicalize().map_err(Error::io(directory))?;
-        let text = directory.to_str().ok_or_else(|| {
-            let rule = io::Error::new(io::ErrorKind::InvalidInput, "the archive's path must be UTF-8");
-            Error::io(&directory)(rule)
-        })?;
-        let objects = LocalFileSystem::new_with_prefix(&directory).map_err(Error::store(text))?;
-        let base = format!("file://{text}");
-        let store = Self {
-            base,
-            objects: Arc::new(objects),
-            directory,
-            runtime,
-            unfinished: AtomicU64::new(0),
-            unsynced: Arc::default(),
-        };
-        store.remove_unfinished()?;
+        let (directory, base) = Directory::open(directory)?;
+        let (root, stopping) = (base.clone(), CancellationToken::new());
+        Ok(Self { kind: Kind::Directory(directory), base, root, runtime, stopping })
+    }
+
+    /// The archive in a bucket, which must answer.
+    pub(crate) fn bucket(access: &Access) -> Result<Self, Error> {
+        let bucket = Bucket::open(access)?;
+        let (base, root, runtime) = (access.url.to_string(), access.url.root(), bucket.runtime());
+        let store = Self { kind: Kind::Bucket(bucket), base, root, runtime, stopping: CancellationToken::new() };
+        store.check(access)?;
         Ok(store)
     }
 
@@ -86,151 +112,145 @@ impl Store {
         &self.base
     }
 
+    /// Makes what waits for the store end soon, with [`Error::Stopping`].
+    pub(crate) fn stop(&self) {
+        self.stopping.cancel();
+    }
+
     /// Runs a future of this store on this thread.
     pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
-        // Not the runtime's own `block_on`, which refuses a thread that runs tasks. Without tokio's budget, because a task
-        // whose budget is spent is woken by its scheduler, which this thread may be.
-        let _entered = self.runtime.enter();
-        futures::executor::block_on(tokio::task::unconstrained(work))
+        wait(&self.runtime, work)
     }
 
     /// The store and the key of a location, for readers of parts of a file.
-    pub(crate) fn object(&self, location: &str) -> Result<(Arc<dyn ObjectStore>, Key), Error> {
-        Ok((Arc::clone(&self.objects), self.key(location)?))
+    pub(crate) fn object(&self, location: &str, reader: Reader) -> Result<(Arc<dyn ObjectStore>, Key), Error> {
+        let key = self.key(location)?;
+        let objects = match (&self.kind, reader) {
+            (Kind::Bucket(bucket), Reader::Caller) => bucket.for_callers(&key),
+            _ => self.objects(&key),
+        };
+        Ok((Arc::clone(objects), key))
     }
 
     /// The bytes of a whole file.
     pub(crate) fn get(&self, location: &str) -> Result<Bytes, Error> {
         let key = self.key(location)?;
-        self.wait(async { self.objects.get(&key).await?.bytes().await }).map_err(Error::store(location))
+        self.ask(location, async { self.objects(&key).get(&key).await?.bytes().await })
     }
 
     /// Writes a whole file.
     pub(crate) fn put(&self, location: &str, bytes: &[u8]) -> Result<(), Error> {
         let mut upload = self.create(location)?;
-        upload.write_all(bytes).map_err(Error::io(&upload.unfinished))?;
+        upload.write_all(bytes).map_err(Error::io(Path::new(location)))?;
         upload.finish()
     }
 
     /// Begins a file.
     pub(crate) fn create(&self, location: &str) -> Result<Upload, Error> {
-        let path = self.directory.join(self.key(location)?.as_ref());
-        let number = self.unfinished.fetch_add(1, Ordering::Relaxed);
-        let directory = path.parent().expect("a file of the archive has a directory");
-        fs::create_dir_all(directory).map_err(Error::io(directory))?;
-        let unfinished = self.directory.join(format!("{number}.{UNFINISHED}"));
-        let file = File::create(&unfinished).map_err(Error::io(&unfinished))?;
-        let (root, unsynced) = (self.directory.clone(), Arc::clone(&self.unsynced));
-        Ok(Upload { file: BufWriter::new(file), unfinished, path, root, unsynced })
+        let key = self.key(location)?;
+        Ok(match &self.kind {
+            Kind::Directory(directory) => Upload::File(directory.create(&key)?),
+            Kind::Bucket(bucket) => Upload::Object(bucket.create(location, key, self.stopping.clone())),
+        })
     }
 
-    /// Makes the names of all files durable that were written until now.
+    /// Makes the names of all files durable that were written until now. A bucket has done so already.
     pub(crate) fn sync(&self) -> Result<(), Error> {
-        let unsynced = || self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
-        let directories = std::mem::take(&mut *unsynced());
-        for directory in &directories {
-            if let Err(error) = disk::sync_dir(directory) {
-                unsynced().extend(directories.iter().cloned());
-                return Err(Error::io(directory)(error));
-            }
+        match &self.kind {
+            Kind::Directory(directory) => directory.sync(),
+            Kind::Bucket(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// Removes a file; one that is not there is no error.
     pub(crate) fn delete(&self, location: &str) -> Result<(), Error> {
-        let key = self.key(location)?;
-        match self.wait(self.objects.delete(&key)) {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(Error::store(location)(error)),
-        }
+        self.delete_all([location])
+    }
+
+    /// Removes files of one table, of which there may be [`MOST_DELETED`]; those that are not there are no error.
+    pub(crate) fn delete_all<'a>(&self, locations: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+        let keys = locations.into_iter().map(|location| self.key(location)).collect::<Result<Vec<_>, _>>()?;
+        let Some(first) = keys.first() else { return Ok(()) };
+        let deleted = self.objects(first).delete_stream(stream::iter(keys).map(Ok).boxed());
+        self.ask(&self.base, async {
+            deleted
+                .filter(|deleted| future::ready(!matches!(deleted, Err(object_store::Error::NotFound { .. }))))
+                .try_for_each(|_| future::ok(()))
+                .await
+        })
     }
 
     /// Every file below a location.
     pub(crate) fn list(&self, location: &str) -> Result<Vec<Listed>, Error> {
         let key = self.key(location)?;
-        let found = self.wait(self.objects.list(Some(&key)).try_collect::<Vec<_>>());
-        let listed = found.map_err(Error::store(location))?.into_iter().map(|object| Listed {
-            location: format!("{}/{}", self.base, object.location),
+        let found = self.ask(location, self.objects(&key).list(Some(&key)).try_collect::<Vec<_>>())?;
+        let listed = found.into_iter().map(|object| Listed {
+            location: format!("{}/{}", self.root, object.location),
             modified: object.last_modified.timestamp_millis(),
             size: object.size,
         });
         Ok(listed.collect())
     }
 
-    fn key(&self, location: &str) -> Result<Key, Error> {
-        let rest = location.strip_prefix(&self.base).and_then(|rest| rest.strip_prefix('/'));
-        let rest = rest.ok_or_else(|| Error::Elsewhere { location: location.into(), base: self.base.clone() })?;
-        Key::parse(rest).map_err(|error| Error::store(location)(error.into()))
+    /// Refuses a bucket that does not answer us, with what to look at.
+    fn check(&self, access: &Access) -> Result<(), Error> {
+        // What a catalog gives may be for one table only.
+        let prefix = Key::from(access.url.prefix());
+        let prefix = access.vended.first().map_or(prefix.clone(), |vended| prefix.join(vended.table()));
+        let first = self.wait(async { self.objects(&prefix).list(Some(&prefix)).try_next().await });
+        first.map(drop).map_err(|error| access.explain(&error))
     }
 
-    fn remove_unfinished(&self) -> Result<(), Error> {
-        for entry in fs::read_dir(&self.directory).map_err(Error::io(&self.directory))? {
-            let path = entry.map_err(Error::io(&self.directory))?.path();
-            if path.extension().is_some_and(|extension| extension == UNFINISHED) {
-                fs::remove_file(&path).map_err(Error::io(&path))?;
-            }
+    fn objects(&self, key: &Key) -> &Arc<dyn ObjectStore> {
+        match &self.kind {
+            Kind::Directory(directory) => directory.objects(),
+            Kind::Bucket(bucket) => bucket.objects(key),
         }
-        Ok(())
+    }
+
+    /// Waits for an answer, or for the end.
+    fn ask<T>(&self, location: &str, work: impl Future<Output = object_store::Result<T>>) -> Result<T, Error> {
+        let answer = self.wait(async { self.stopping.run_until_cancelled(work).await });
+        answer.ok_or(Error::Stopping)?.map_err(Error::store(location))
+    }
+
+    fn key(&self, location: &str) -> Result<Key, Error> {
+        let is_here = location.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
+        let rest = location.strip_prefix(&self.root).filter(|_| is_here);
+        let rest = rest.ok_or_else(|| Error::Elsewhere { location: location.into(), base: self.base.clone() })?;
+        Key::parse(&rest[1..]).map_err(|error| Error::store(location)(error.into()))
     }
 }
 
 impl Upload {
-    /// Makes the file durable, then gives it its name.
+    /// Makes the file whole and durable under its name.
     pub(crate) fn finish(&mut self) -> Result<(), Error> {
-        self.file.flush().and_then(|()| self.file.get_ref().sync_all()).map_err(Error::io(&self.unfinished))?;
-        fs::rename(&self.unfinished, &self.path).map_err(Error::io(&self.path))?;
-        // Also the directories that were made for it, by this process or by one that was killed.
-        let above = self.path.ancestors().skip(1).take_while(|directory| directory.starts_with(&self.root));
-        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).extend(above.map(Path::to_owned));
-        Ok(())
+        match self {
+            Self::File(file) => file.finish(),
+            Self::Object(object) => object.finish(),
+        }
     }
 }
 
 impl Write for Upload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Object(object) => object.write(bytes),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Object(_) => Ok(()),
+        }
     }
 }
 
-impl Drop for Upload {
-    fn drop(&mut self) {
-        // Renamed, or given up; what cannot be removed now is removed at the next start.
-        let _ = fs::remove_file(&self.unfinished);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn a_file_is_there_once_it_is_finished_and_not_before() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().to_owned();
-        let handle = Handle::current();
-        tokio::task::spawn_blocking(move || {
-            let store = Store::directory(&path, handle).unwrap();
-            let location = format!("{}/events/data/keep=1y/a.parquet", store.base());
-            let mut upload = store.create(&location).unwrap();
-            upload.write_all(b"whole").unwrap();
-            assert_eq!(store.list(&format!("{}/events", store.base())).unwrap(), []);
-            upload.finish().unwrap();
-            store.sync().unwrap();
-            assert_eq!(store.get(&location).unwrap(), "whole");
-            let listed = store.list(&format!("{}/events", store.base())).unwrap();
-            assert_eq!(listed.iter().map(|file| (&*file.location, file.size)).collect::<Vec<_>>(), [(&*location, 5)]);
-            drop(store.create(&location).unwrap());
-            assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
-            store.delete(&location).unwrap();
-            store.delete(&location).unwrap();
-            assert!(matches!(store.get("file:///etc/passwd"), Err(Error::Elsewhere { .. })));
-        })
-        .await
-        .unwrap();
-    }
+pub(super) fn wait<T>(runtime: &Handle, work: impl Future<Output = T>) -> T {
+    // Not the runtime's own `block_on`, which refuses a thread that runs tasks. Without tokio's budget, because a task
+    // whose budget is spent is woken by its scheduler, which this thread may be.
+    let _entered = runtime.enter();
+    futures::executor::block_on(tokio::task::unconstrained(work))
 }

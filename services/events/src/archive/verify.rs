@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Archive, Error, expire::referred, reader::FileReader, table::Table};
+use super::{Archive, Error, expire::referred, reader::FileReader, store::Reader, table::Table};
 
 /// What is in a table.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -57,7 +57,7 @@ impl Archive {
                 wrong.push(format!("{} has {size} bytes instead of {}", file.location, file.bytes));
                 continue;
             }
-            let mut reader = FileReader::open(&self.store, &file.location, file.bytes)?;
+            let mut reader = FileReader::open(&self.store, &file.location, file.bytes, Reader::Upkeep)?;
             match self.store.wait(self.footers.of(&mut reader)) {
                 Ok(footer) if footer.metadata().file_metadata().num_rows() as u64 == file.rows => {}
                 Ok(footer) => {

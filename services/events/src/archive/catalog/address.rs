@@ -1,13 +1,9 @@
-//! Owns what a catalog's address may be. Never shows the secrets in it.
+//! Owns what a catalog's address may be. Never shows a secret in it.
 
 use std::fmt;
 
 use serve::config::Setting;
 use sqlx::postgres::PgConnectOptions;
-
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
 
 /// Where a catalog is.
 #[derive(Clone)]
@@ -16,29 +12,6 @@ pub enum Address {
     Postgres(Box<PgConnectOptions>),
     /// A server of Iceberg's REST protocol: what `/v1/config` is appended to.
     Rest(String),
-}
-
-impl Secret {
-    /// The text.
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
-}
-
-impl Setting for Secret {
-    const SHAPE: &'static str = "SECRET";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        // It goes into a header.
-        let is_visible = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if is_visible { Ok(Self(text.to_owned())) } else { Err("must be visible ASCII without spaces".to_owned()) }
-    }
 }
 
 impl fmt::Debug for Address {
@@ -97,7 +70,6 @@ mod tests {
         ] {
             assert_eq!(Address::from_text(text).unwrap_err(), rule, "{text}");
         }
-        assert_eq!(Secret::from_text("ge heim").unwrap_err(), "must be visible ASCII without spaces");
     }
 
     #[test]
@@ -105,6 +77,5 @@ mod tests {
         let address = Address::from_text("postgres://ada:geheim@host:5433/db").unwrap();
         assert_eq!(format!("{address:?}"), "postgres://host:5433");
         assert_eq!(format!("{:?}", Address::from_text("https://host/catalog/v1/").unwrap()), "https://host/catalog");
-        assert_eq!(format!("{:?}", Secret::from_text("geheim").unwrap()), "Secret");
     }
 }

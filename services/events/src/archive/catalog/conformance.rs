@@ -14,7 +14,7 @@ use serve::config::Setting as _;
 use tokio::runtime::Runtime;
 use ulid::Ulid;
 
-use super::{Address, Catalog, Choice, Current, Next, Outcome, Secret};
+use super::{Address, Catalog, Choice, Current, Next, Outcome};
 use crate::{
     archive::{
         Error, Table,
@@ -22,6 +22,7 @@ use crate::{
         expire::referred,
         store::Store,
     },
+    config::Secret,
     journal::Identity,
 };
 
@@ -140,7 +141,7 @@ fn effective_once(scene: &Scene) {
 
 fn reopened(scene: &Scene) {
     scene.commit(&scene.one, &scene.change(0, 10)).unwrap();
-    let reopened = Catalog::open(&scene.choice, scene.dir.path(), &scene.store).unwrap();
+    let reopened = Catalog::open(&scene.choice, scene.dir.path(), RUNTIME.handle()).unwrap();
     assert_eq!(scene.load(&reopened).position(), 10);
     scene.commit(&reopened, &scene.change(10, 15)).unwrap();
     assert_eq!(scene.load(&scene.other).position(), 15);
@@ -206,7 +207,7 @@ fn is_found_again(scene: &Scene, fault: &str) {
     let away = scene.commit(&scene.one, &scene.change(10, 20)).unwrap_err();
     let told = away.to_string();
     assert!(told.contains("does not answer: start it, or give another --archive-catalog"), "{told}");
-    let closed = Catalog::open(&scene.choice, scene.dir.path(), &scene.store).err().expect("it is away");
+    let closed = Catalog::open(&scene.choice, scene.dir.path(), RUNTIME.handle()).err().expect("it is away");
     assert!(matches!(closed, Error::CatalogAway { .. }), "{closed}");
     scene.server().fail(fault, 0);
     scene.commit(&scene.one, &scene.change(10, 20)).unwrap();
@@ -219,7 +220,7 @@ impl Scene {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("archive")).unwrap();
         let store = Store::directory(&dir.path().join("archive"), RUNTIME.handle().clone()).unwrap();
-        let open = || Catalog::open(&choice, dir.path(), &store).unwrap();
+        let open = || Catalog::open(&choice, dir.path(), RUNTIME.handle()).unwrap();
         let (one, other) = (open(), open());
         let (identity, clock) = (Identity { id: Ulid(7), epoch: 1 }, Clock::system());
         Self { dir, store, choice, one, other, identity, clock, server }
@@ -290,6 +291,7 @@ pub(crate) fn choice_of(server: &CatalogServer) -> Choice {
         address: Some(Address::from_text(server.told("url").unwrap()).unwrap()),
         token: server.told("token").map(|token| Secret::from_text(token).unwrap()),
         warehouse: server.told("warehouse").map(str::to_owned),
+        is_vending: false,
     }
 }
 

@@ -9,8 +9,8 @@ use iceberg::{
 use reqwest::{Client, Method, StatusCode, redirect};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Choice, Current, NAMESPACE, Outcome, Secret};
-use crate::archive::Error;
+use super::{Choice, Current, NAMESPACE, Outcome, vended::Reach};
+use crate::{archive::Error, config::Secret};
 
 /// The longest that a connection is waited for.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
@@ -18,10 +18,13 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The largest answer: the metadata of a table with some 100,000 snapshots.
 const MAX_ANSWER: usize = 64 << 20;
+/// What asks for credentials for the files of a table.
+const DELEGATION: (&str, &str) = ("x-iceberg-access-delegation", "vended-credentials");
 /// What is told of a refusal.
 const MAX_SAID: usize = 300;
 
 /// A REST catalog.
+#[derive(Clone)]
 pub(crate) struct Rest {
     client: Client,
     token: Option<Secret>,
@@ -29,15 +32,15 @@ pub(crate) struct Rest {
     url: String,
     /// What every path begins with.
     root: String,
+    /// Whether it is asked for credentials for the files.
+    is_vending: bool,
 }
 
 /// `GET /v1/config`.
 #[derive(Deserialize)]
 struct Config {
-    #[serde(default)]
-    defaults: HashMap<String, String>,
-    #[serde(default)]
-    overrides: HashMap<String, String>,
+    defaults: Option<HashMap<String, String>>,
+    overrides: Option<HashMap<String, String>>,
 }
 
 /// What a table is loaded or changed to.
@@ -110,15 +113,26 @@ impl Rest {
             .no_proxy()
             .build()
             .map_err(|error| Error::CatalogAway { catalog: url.to_owned(), source: Box::new(error) })?;
-        let mut catalog = Self { client, token: choice.token.clone(), url: url.to_owned(), root: format!("{url}/v1") };
+        let mut catalog = Self {
+            client,
+            token: choice.token.clone(),
+            url: url.to_owned(),
+            root: format!("{url}/v1"),
+            is_vending: choice.is_vending,
+        };
         let query: Vec<_> = choice.warehouse.iter().map(|warehouse| ("warehouse", warehouse.as_str())).collect();
         let request = catalog.request(Method::GET, "config").query(&query);
         let config: Config =
             catalog.call(request).await.map_err(|failure| catalog.error("the configuration", failure))?;
-        let set = |name| config.overrides.get(name).or_else(|| config.defaults.get(name));
-        let base = set("uri").map_or(url, |uri| uri.trim_end_matches('/').trim_end_matches("/v1"));
-        let prefix = set("prefix").map(|prefix| prefix.trim_matches('/')).filter(|prefix| !prefix.is_empty());
-        catalog.root = prefix.map_or(format!("{base}/v1"), |prefix| format!("{base}/v1/{prefix}"));
+        let of = |some: &Option<HashMap<String, String>>, name: &str| some.as_ref()?.get(name).cloned();
+        let set = |name: &str| of(&config.overrides, name).or_else(|| of(&config.defaults, name));
+        let base = set("uri").unwrap_or_else(|| url.to_owned());
+        let base = base.trim_end_matches('/').trim_end_matches("/v1");
+        let prefix = set("prefix").unwrap_or_default();
+        catalog.root = match prefix.trim_matches('/') {
+            "" => format!("{base}/v1"),
+            prefix => format!("{base}/v1/{prefix}"),
+        };
         catalog.make_namespace().await?;
         Ok(catalog)
     }
@@ -190,6 +204,30 @@ impl Rest {
         }
     }
 
+    /// How the files of a table are reached, and where they are.
+    pub(super) async fn reach(&self, table: &str) -> Result<(Reach, String), Error> {
+        #[derive(Deserialize)]
+        struct Reached {
+            metadata: Located,
+            #[serde(flatten)]
+            reach: Reach,
+        }
+        #[derive(Deserialize)]
+        struct Located {
+            location: String,
+        }
+        let request = self.request(Method::GET, &table_path(table));
+        let reached: Reached = self.call(request).await.map_err(|failure| self.error("a table", failure))?;
+        Ok((reached.reach, reached.metadata.location))
+    }
+
+    /// The error where the catalog does not say how files are reached.
+    pub(super) fn lacks(&self, what: &str) -> Error {
+        let said =
+            format!("it gives no {what} with a table: give --archive-s3-access-key-id and the other settings of it");
+        Error::CatalogRefused { catalog: self.url.clone(), said }
+    }
+
     async fn make_namespace(&self) -> Result<(), Error> {
         if self.has_namespace().await? {
             return Ok(());
@@ -215,8 +253,9 @@ impl Rest {
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.client.request(method, format!("{}/{path}", self.root));
+        let request = if self.is_vending { request.header(DELEGATION.0, DELEGATION.1) } else { request };
         match &self.token {
-            Some(token) => request.bearer_auth(token.reveal()),
+            Some(token) => request.bearer_auth(token.expose()),
             None => request,
         }
     }

@@ -1,8 +1,10 @@
 """Reads the archive with engines of others, and prints what each has read.
 
-The first argument is the directory of the events service. A second one is the endpoint of the S3 server that has the
-archive's files; without it they are in that directory. Standard output is a line for each engine and table:
-`engine table rows checksum`, the checksum being the SHA-256 of all (ulid, data), ordered by ULID.
+The arguments are the directory of the events service, and a JSON object: `endpoint` is the S3 server that has the archive's
+files, without it they are in that directory; `catalog` is PyIceberg's properties for the catalog, without it that is there
+as well. Standard output is a line for each engine and table: `engine table rows checksum`, the checksum being the SHA-256 of
+all (ulid, data), ordered by ULID; and one for each table, `files table missing unreferenced`: how many files its metadata
+refers to that are not there, and how many are there that it does not refer to.
 """
 
 import hashlib
@@ -13,7 +15,8 @@ import sys
 import chdb
 import duckdb
 from duckdb_extensions import import_extension
-from pyiceberg.catalog.sql import SqlCatalog
+from pyarrow.fs import FileSelector, FileType
+from pyiceberg.catalog import load_catalog
 
 
 def told(engine, table, rows):
@@ -24,15 +27,28 @@ def told(engine, table, rows):
     print(engine, table, len(rows), checksum.hexdigest())
 
 
+def told_files(table, name):
+    referred = {table.metadata_location, *(entry.metadata_file for entry in table.metadata.metadata_log)}
+    for snapshot in table.snapshots():
+        referred.add(snapshot.manifest_list)
+        for manifest in snapshot.manifests(table.io):
+            referred.add(manifest.manifest_path)
+            referred.update(entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io))
+    scheme, path = table.location().split("://", 1)
+    files = table.io.fs_by_scheme(scheme, None).get_file_info(FileSelector(path, recursive=True))
+    there = {f"{scheme}://{file.path}" for file in files if file.type == FileType.File}
+    print("files", name, len(referred - there), len(there - referred))
+
+
 KEY = "annals"
 
 
-def main(directory, endpoint=None):
+def main(directory, endpoint, catalog):
     archive = os.path.join(directory, "archive")
-    properties = {}
+    properties = catalog or {"type": "sql", "uri": "sqlite:///" + os.path.join(directory, "catalog.db")}
     extensions = ["avro", "iceberg"]
     if endpoint:
-        properties = {
+        properties |= {
             "s3.endpoint": endpoint,
             "s3.access-key-id": KEY,
             "s3.secret-access-key": KEY,
@@ -42,8 +58,7 @@ def main(directory, endpoint=None):
     else:
         # ClickHouse reads files below where it runs.
         os.chdir(archive)
-    uri = "sqlite:///" + os.path.join(directory, "catalog.db")
-    catalog = SqlCatalog("annals", uri=uri, **properties)
+    catalog = load_catalog("annals", **properties)
     connection = duckdb.connect()
     for extension in extensions:
         import_extension(extension)
@@ -56,6 +71,7 @@ def main(directory, endpoint=None):
     for name in ("events", "history"):
         table = catalog.load_table(("annals", name))
         columns = table.scan(selected_fields=("ulid", "data")).to_arrow()
+        told_files(table, name)
         told("pyiceberg", name, list(zip(columns["ulid"].to_pylist(), columns["data"].to_pylist())))
         query = f"select ulid, data from iceberg_scan('{table.metadata_location}')"
         told("duckdb", name, connection.execute(query).fetchall())
@@ -68,4 +84,4 @@ def main(directory, endpoint=None):
         told("clickhouse", name, [tuple(json.loads(line)) for line in str(chdb.query(query)).splitlines() if line])
 
 
-main(*sys.argv[1:])
+main(sys.argv[1], **json.loads(sys.argv[2]))

@@ -4,6 +4,7 @@ use std::{fmt::Write as _, path::Path, process::Command, time::Duration};
 
 use harness::{
     backends::python,
+    catalogs::CatalogServer,
     cluster::{Cluster, Setup, Topology},
     s3::S3,
 };
@@ -22,18 +23,19 @@ const MOST_FILES: i64 = 2 * 7;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_engine_reads_the_archive_in_a_directory_as_we_do_after_every_step() {
     let cluster = Setup::new(Topology::AllInOne).archiving().start().await;
-    every_step(&cluster, None).await;
+    every_step(&cluster, None, None).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_engine_reads_the_archive_in_a_bucket_as_we_do_after_every_step() {
     let server = S3::start(&python());
     let cluster = Setup::new(Topology::AllInOne).archiving().bucket(server.endpoint(), "team/archive").start().await;
-    every_step(&cluster, Some(&server)).await;
+    every_step(&cluster, Some(&server), None).await;
     assert!(!cluster.data_dir().join("events/archive").exists());
 }
 
-async fn every_step(cluster: &Cluster, bucket: Option<&S3>) {
+/// Appends, compacts and expires, and compares after each step.
+pub(crate) async fn every_step(cluster: &Cluster, bucket: Option<&S3>, catalog: Option<&CatalogServer>) {
     let mut events = cluster.events().await;
     for round in 0..ROUNDS {
         let event = |number| Event {
@@ -48,7 +50,7 @@ async fn every_step(cluster: &Cluster, bucket: Option<&S3>) {
         cluster.http().put(&path, &json!({"type": "Gauge", "content": format!("{round}")})).await;
         archived(cluster).await;
     }
-    compare(cluster, bucket).await;
+    compare(cluster, bucket, catalog).await;
 
     let mut merges = events.compact_archive(CompactArchiveRequest {}).await.unwrap().into_inner();
     while let Some(merge) = merges.message().await.unwrap() {
@@ -56,13 +58,16 @@ async fn every_step(cluster: &Cluster, bucket: Option<&S3>) {
     }
     let tables = events.get_archive(GetArchiveRequest {}).await.unwrap().into_inner().tables;
     assert!(tables[0].files <= MOST_FILES, "{tables:?}");
-    compare(cluster, bucket).await;
+    compare(cluster, bucket, catalog).await;
 
     let mut gone = events.expire_archive(ExpireArchiveRequest {}).await.unwrap().into_inner();
     while let Some(gone) = gone.message().await.unwrap() {
         assert!(gone.snapshots > 0 && gone.files > 0, "{gone:?}");
     }
-    compare(cluster, bucket).await;
+    let told = compare(cluster, bucket, catalog).await;
+    for table in ["events", "history"] {
+        assert!(told.contains(&format!("files {table} 0 0\n")), "{told}");
+    }
 
     let mut tables = events.verify_archive(VerifyArchiveRequest {}).await.unwrap().into_inner();
     while let Some(table) = tables.message().await.unwrap() {
@@ -79,16 +84,18 @@ pub(crate) async fn archived(cluster: &Cluster) {
     }
 }
 
-async fn compare(cluster: &Cluster, bucket: Option<&S3>) {
+/// Compares what each engine reads with what we do; answers what they told.
+pub(crate) async fn compare(cluster: &Cluster, bucket: Option<&S3>, catalog: Option<&CatalogServer>) -> String {
     archived(cluster).await;
     let ours = ours(cluster).await;
-    let theirs = theirs(&cluster.data_dir().join("events"), bucket);
+    let theirs = theirs(&cluster.data_dir().join("events"), bucket, catalog);
     for engine in ["pyiceberg", "duckdb", "clickhouse"] {
         for (table, told) in &ours {
             let line = format!("{engine} {table} {told}");
             assert!(theirs.lines().any(|theirs| theirs == line), "{line}\n{theirs}");
         }
     }
+    theirs
 }
 
 /// Number of rows and checksum of each table, as we read it.
@@ -121,14 +128,11 @@ async fn ours(cluster: &Cluster) -> [(&'static str, String); 2] {
     [("events", told(&all)), ("history", told(&mutations))]
 }
 
-fn theirs(directory: &Path, bucket: Option<&S3>) -> String {
+fn theirs(directory: &Path, bucket: Option<&S3>, catalog: Option<&CatalogServer>) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/engines.py");
-    let output = Command::new(python())
-        .arg(script)
-        .arg(directory)
-        .args(bucket.map(S3::endpoint))
-        .output()
-        .expect("Python starts");
+    let (endpoint, catalog) = (bucket.map(S3::endpoint), catalog.map(CatalogServer::pyiceberg));
+    let where_it_is = json!({"endpoint": endpoint, "catalog": catalog}).to_string();
+    let output = Command::new(python()).arg(script).arg(directory).arg(where_it_is).output().expect("Python starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
     out.into_owned()

@@ -3,6 +3,7 @@
 mod apart;
 mod bad_input;
 mod bucket;
+mod catalogs;
 mod clients;
 mod docs;
 mod engines;

@@ -18,12 +18,15 @@ use crate::crash::machine::Server;
 
 const JOURNAL: &str = "data/events/journal/*";
 const STORE: &str = "data/things/*";
+const CATALOG: &str = "data/events/catalog.db*";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Broken {
     Journal,
     Store,
     Both,
+    /// Flushes wait, and nobody notices.
+    Archive,
 }
 
 /// Breaks the disk once while clients work and once while nobody does.
@@ -84,14 +87,14 @@ async fn refuses(server: &Server, broken: Broken) -> anyhow::Result<()> {
         }),
         ..Default::default()
     };
-    if broken != Broken::Store {
+    if matches!(broken, Broken::Journal | Broken::Both) {
         refused(&client.events.append(append).await.expect_err("the journal is broken"), Reason::JournalUnavailable);
         let json = [("content-type", "application/json")];
         let answer = client.http.call(Method::POST, "/_/events", &json, r#"[{"event_type":"x"}]"#).await;
         refused_over_http(answer, "JOURNAL_UNAVAILABLE");
         assert!(client.http.get("/_/readyz").await.expect(503).text().contains("journal: "));
     }
-    if broken != Broken::Journal {
+    if matches!(broken, Broken::Store | Broken::Both) {
         refused(&client.things.put_thing(put).await.expect_err("the store is broken"), Reason::StoreUnavailable);
         let body = serde_json::json!({"type": "Gauge"});
         refused_over_http(client.http.put("/crash/a", &body).await, "STORE_UNAVAILABLE");
@@ -150,6 +153,16 @@ async fn syncs_of_the_store_that_fail_pass() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_under_everything_passes() -> anyhow::Result<()> {
     survives("*", Operation::Write, Failure::NoSpace, Broken::Both).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_catalog_that_cannot_be_written_passes() -> anyhow::Result<()> {
+    for operation in [Operation::Write, Operation::Sync, Operation::Synced] {
+        println!("{operation:?}");
+        survives(CATALOG, operation, Failure::Io, Broken::Archive).await?;
+        survives_being_killed(CATALOG, operation, Failure::Io).await?;
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

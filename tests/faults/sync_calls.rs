@@ -34,6 +34,8 @@ enum Needed {
     AfterFailure(&'static [&'static str]),
     /// It is a way to another call on this list.
     Leads,
+    /// It is made by another server, on its own disk.
+    Elsewhere,
 }
 
 const SEGMENTS: &str = "fdatasync:data/events/journal/*.segment";
@@ -41,12 +43,17 @@ const DIRECTORIES: &[&str] = &["dir:data/events/journal", "dir:data/events", "di
 
 const CALLS: &[Call] = &[
     Call {
-        file: "services/events/src/archive/catalog.rs",
+        file: "services/events/src/archive/catalog/postgres.rs",
+        code: "const DURABLE: &str = \"set local synchronous_commit = on\";",
+        needed: Needed::Elsewhere,
+    },
+    Call {
+        file: "services/events/src/archive/catalog/sqlite.rs",
         code: "connection.pragma_update(None, \"synchronous\", \"full\")?;",
         needed: Needed::Long(&["file:data/events/catalog.db-wal"]),
     },
     Call {
-        file: "services/events/src/archive/catalog.rs",
+        file: "services/events/src/archive/catalog/sqlite.rs",
         code: "disk::sync_dir(directory).map_err(Error::io(directory))?;",
         needed: Needed::First(&["dir:data/events"]),
     },

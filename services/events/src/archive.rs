@@ -33,6 +33,7 @@ use domain::Clock;
 use iceberg::spec::Operation;
 use tokio::runtime::Handle;
 
+pub use self::catalog::Address;
 use self::{
     catalog::Catalog,
     commit::{Change, Committer, Loaded},
@@ -43,6 +44,7 @@ use self::{
     view::{TableView, Views},
 };
 pub(crate) use self::{
+    catalog::Choice,
     compact::{Compacted, REST},
     error::Error,
     expire::Expired,
@@ -75,17 +77,19 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Opens the archive of the service in `dir`, made if it is not there: the catalog is `catalog.db`, the files are at
-    /// their place. Refused if another journal feeds it.
+    /// Opens the archive of the service in `dir`, made if it is not there: the catalog is the chosen one, or `catalog.db`,
+    /// the files are at their place. Refused if another journal feeds it.
     pub(crate) fn open(
         dir: &Path,
         place: &Place,
+        choice: &Choice,
         identity: Identity,
         clock: Clock,
         runtime: Handle,
     ) -> Result<Self, Error> {
-        let store = Store::open(place, dir, runtime)?;
-        let catalog = Catalog::open(&dir.join("catalog.db"))?;
+        let catalog = Catalog::open(choice, dir, &runtime)?;
+        let place = catalog.furnish(place, identity, &clock, &runtime)?;
+        let store = Store::open(&place, dir, runtime)?;
         let committer = Committer { store: &store, catalog: &catalog, identity, clock: &clock };
         Table::ALL.into_iter().try_for_each(|table| claim::check(&committer, table))?;
         let read = |table| TableView::read(&store, committer.load(table)?);

@@ -8,7 +8,7 @@ use serve::config::{Mistake, Mistakes, Setting};
 
 pub use self::bucket::{ArchiveUrl, Endpoint, Secret};
 use crate::{
-    archive::{Access, Place},
+    archive::{Access, Address, Choice, Place},
     flush::Flush,
     journal::Settings,
 };
@@ -27,13 +27,20 @@ serve::settings! {
         /// How long old snapshots of the archive, and files that only they refer to, are kept: longer than a reader of
         /// another engine takes.
         pub archive_retention: Duration = "1h",
+        /// Which metadata of the archive's tables is the current one: `postgres://USER@HOST/DATABASE` for a SQL catalog,
+        /// `https://HOST/PATH` for one of Iceberg's REST protocol. Without it, `catalog.db` in the data directory.
+        pub archive_catalog: Option<Address>,
+        /// The bearer token that a REST catalog knows this server by.
+        pub archive_catalog_token: Option<Secret>,
+        /// The warehouse that a REST catalog is asked for.
+        pub archive_catalog_warehouse: Option<String>,
         /// Where the files of the archive are: s3://BUCKET/PREFIX. Without it: the data directory.
         pub archive_url: Option<ArchiveUrl>,
         /// Where the bucket is, if not at AWS: https://ACCOUNT.r2.cloudflarestorage.com.
         pub archive_s3_endpoint: Option<Endpoint>,
         /// Region of the bucket; R2 calls all of it `auto`.
         pub archive_s3_region: String = "auto",
-        /// Id of the access key for the bucket.
+        /// Id of the access key for the bucket. Without it and its secret, a REST catalog is asked for them.
         pub archive_s3_access_key_id: Option<String>,
         /// Secret of the access key.
         pub archive_s3_secret_access_key: Option<Secret>,
@@ -45,7 +52,7 @@ serve::settings! {
 }
 
 /// What a region is called where there is only one.
-const REGION: &str = "auto";
+pub(crate) const REGION: &str = "auto";
 /// The shortest and the longest that a request may take.
 const TIMEOUTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_mins(5));
 
@@ -69,8 +76,26 @@ impl Config {
         Settings { segment_bytes: journal_segment_bytes.0, queue_bytes: journal_queue_bytes.0 as usize }
     }
 
+    /// Which catalog the archive has; refused if there are settings for another kind of it.
+    pub(crate) fn catalog(&self) -> Result<Choice, Mistakes> {
+        let choice = Choice {
+            address: self.archive_catalog.clone(),
+            token: self.archive_catalog_token.clone(),
+            warehouse: self.archive_catalog_warehouse.clone(),
+            is_vending: self.is_vending(),
+        };
+        check(choice)
+    }
+
+    /// Whether a REST catalog is to give the key for the bucket.
+    fn is_vending(&self) -> bool {
+        let has_key = self.archive_s3_access_key_id.is_some() || self.archive_s3_secret_access_key.is_some();
+        matches!(self.archive_catalog, Some(Address::Rest(_))) && self.archive_url.is_some() && !has_key
+    }
+
     /// Where the archive is. The mistakes are those that no setting shows by itself.
     pub(crate) fn place(&self) -> Result<Place, Mistakes> {
+        let is_vending = self.is_vending();
         let mut mistakes = Vec::new();
         let mut mistake = |name: &str, problem: &str| {
             mistakes.push(Mistake { origin: format!("--archive-s3-{name}"), problem: problem.to_owned() });
@@ -88,11 +113,11 @@ impl Config {
             }
         } else {
             for (name, is_given) in given {
-                if !is_given && matches!(name, "access-key-id" | "secret-access-key") {
-                    mistake(name, "must be given with --archive-url");
+                if !is_given && !is_vending && matches!(name, "access-key-id" | "secret-access-key") {
+                    mistake(name, "must be given with --archive-url, unless a REST catalog gives both");
                 }
             }
-            if self.archive_s3_endpoint.is_none() && self.archive_s3_region == REGION {
+            if self.archive_s3_endpoint.is_none() && self.archive_s3_region == REGION && !is_vending {
                 mistake("region", "must be given where there is no --archive-s3-endpoint: AWS has a name for each");
             }
         }
@@ -117,6 +142,7 @@ impl Config {
             secret: self.archive_s3_secret_access_key.clone().unwrap_or_default(),
             session_token: self.archive_s3_session_token.clone(),
             timeout: self.archive_s3_timeout,
+            vended: Vec::new(),
         }))
     }
 
@@ -124,6 +150,23 @@ impl Config {
     pub(crate) fn flush(&self) -> Flush {
         Flush { bytes: self.archive_flush_bytes.0, interval: self.archive_flush_interval }
     }
+}
+
+fn check(choice: Choice) -> Result<Choice, Mistakes> {
+    const RULE: &str = "is for a REST catalog: give --archive-catalog https://HOST/PATH as well, or leave this out";
+    if matches!(choice.address, Some(Address::Rest(_))) {
+        return Ok(choice);
+    }
+    let given = [
+        ("--archive-catalog-token", choice.token.is_some()),
+        ("--archive-catalog-warehouse", choice.warehouse.is_some()),
+    ];
+    let wrong: Vec<_> = given
+        .into_iter()
+        .filter(|(_, is_given)| *is_given)
+        .map(|(flag, _)| Mistake { origin: flag.to_owned(), problem: RULE.to_owned() })
+        .collect();
+    if wrong.is_empty() { Ok(choice) } else { Err(Mistakes(wrong)) }
 }
 
 #[cfg(test)]
@@ -143,6 +186,9 @@ mod tests {
             archive_flush_bytes: Bytes(1 << 20),
             archive_flush_interval: Duration::from_secs(1),
             archive_retention: Duration::from_secs(1),
+            archive_catalog: None,
+            archive_catalog_token: None,
+            archive_catalog_warehouse: None,
             archive_url: text(&given, "url"),
             archive_s3_endpoint: text(&given, "endpoint"),
             archive_s3_region: text(&given, "region").unwrap_or_else(|| "auto".into()),
@@ -177,6 +223,22 @@ mod tests {
         {
             assert!(mistakes.contains(named), "{mistakes}");
         }
+    }
+
+    #[test]
+    fn a_token_for_a_catalog_that_takes_none_is_refused() {
+        let choice = |address: Option<&str>| Choice {
+            address: address.map(|text| Address::from_text(text).unwrap()),
+            token: Some(Secret::from_text("t").unwrap()),
+            warehouse: Some("w".into()),
+            is_vending: false,
+        };
+        for address in [None, Some("postgres://host/database")] {
+            let Mistakes(mistakes) = check(choice(address)).unwrap_err();
+            let origins: Vec<_> = mistakes.iter().map(|mistake| mistake.origin.as_str()).collect();
+            assert_eq!(origins, ["--archive-catalog-token", "--archive-catalog-warehouse"]);
+        }
+        assert!(check(choice(Some("https://host"))).is_ok());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use ulid::Ulid;
 
 use crate::{
     EventLog,
-    archive::{self, Place, Table},
+    archive::{self, Choice, Place, Table},
     journal::{RelayBatch, Settings},
 };
 
@@ -108,7 +108,9 @@ fn open(dir: &tempfile::TempDir, clock: &Clock) -> Arc<EventLog> {
     // The archive waits with a runtime, which a test's own thread may not do.
     static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
     let (dir, clock) = (dir.path().to_owned(), clock.clone());
-    let open = move || EventLog::open(&dir, SETTINGS, &Place::Here, clock, RUNTIME.handle().clone()).unwrap();
+    let open = move || {
+        EventLog::open(&dir, SETTINGS, &Place::Here, &Choice::default(), clock, RUNTIME.handle().clone()).unwrap()
+    };
     Arc::new(std::thread::spawn(open).join().unwrap())
 }
 

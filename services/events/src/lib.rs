@@ -44,6 +44,7 @@ use serve::{Context, Service, Tasks, layers::Ring};
 use tokio::runtime::Handle;
 
 pub use self::{
+    archive::Address,
     config::{ArchiveUrl, Bytes, Config, Endpoint, Secret},
     journal::OpenError,
 };
@@ -58,9 +59,9 @@ const MAX_MESSAGE_OUT: usize = 16 << 20;
 /// archive's metadata.
 pub async fn open(config: Config, context: &Context) -> anyhow::Result<Service> {
     let (settings, flush, retention) = (config.journal(), config.flush(), config.archive_retention);
-    let place = config.place()?;
+    let (place, catalog) = (config.place()?, config.catalog()?);
     let (dir, clock, runtime) = (context.data_dir.join("events"), context.clock.clone(), Handle::current());
-    let log = tokio::task::spawn_blocking(move || EventLog::open(&dir, settings, &place, clock, runtime))
+    let log = tokio::task::spawn_blocking(move || EventLog::open(&dir, settings, &place, &catalog, clock, runtime))
         .await
         .context("opening the event log was interrupted")?
         .context("the event log cannot be opened")?;

@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use ulid::Ulid;
 
 use crate::{
-    archive::{Archive, Place, Table, Wanted},
+    archive::{Archive, Choice, Place, Table, Wanted},
     index::{self, Index, Keys, Location, Order, TenantNo},
     journal::{Journal, OpenError, Reader, Settings, UlidKey, WINDOW},
 };
@@ -41,12 +41,13 @@ pub(crate) struct EventLog {
 const RETENTION: Duration = Duration::from_hours(1);
 
 impl EventLog {
-    /// Opens the log in `dir`: the journal in `journal`, the archive at its place, its catalog in `catalog.db`.
+    /// Opens the log in `dir`: the journal in `journal`, the archive at its place, its catalog as chosen.
     /// Blocks while the journal is read; `runtime` is what the archive waits with.
     pub(crate) fn open(
         dir: &Path,
         settings: Settings,
         place: &Place,
+        catalog: &Choice,
         clock: Clock,
         runtime: Handle,
     ) -> Result<Self, OpenError> {
@@ -56,7 +57,7 @@ impl EventLog {
             fs::create_dir_all(&archive).map_err(OpenError::io(&archive))?;
         }
         let journal = Journal::open(&dir.join("journal"), settings, clock.clone())?;
-        let archive = Archive::open(dir, place, journal.identity(), clock.clone(), runtime);
+        let archive = Archive::open(dir, place, catalog, journal.identity(), clock.clone(), runtime);
         let archive = archive.map_err(|error| OpenError::Archive(Box::new(error)))?;
         let (keys, journal_ends) = {
             let index = journal.index().read().unwrap_or_else(PoisonError::into_inner);

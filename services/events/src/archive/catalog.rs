@@ -1,109 +1,222 @@
-//! Owns which metadata file is a table's current one: the standard SQL catalog of Iceberg, in SQLite.
-//! Never reads or writes a metadata file.
+//! Owns which metadata is a table's current one. Never decides what a table has, and never removes a file that may
+//! have been committed.
 //!
-//! The two tables are those that the SQL catalogs of Iceberg's Java, Python and Rust libraries share, so each of
-//! these opens the archive by this file.
+//! A SQL catalog has one row for a table, with the location of its metadata: a commit writes another metadata file and
+//! puts its location there, if the one before still is. The two tables are those that the SQL catalogs of Iceberg's Java,
+//! Python and Rust libraries share, so each of these opens the archive by them. A REST catalog is told what changes;
+//! it writes the file itself, and refuses if the table has another snapshot than the one before.
 
-use std::path::Path;
+mod address;
+#[cfg(test)]
+mod conformance;
+mod postgres;
+mod rest;
+mod sqlite;
+mod vended;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use std::{path::Path, sync::Arc};
 
-use super::Error;
-use crate::disk;
+use domain::Clock;
+use iceberg::{
+    MetadataLocation, TableRequirement, TableUpdate,
+    spec::{MAIN_BRANCH, TableMetadata},
+};
 
-/// The name of the catalog in its own rows.
-pub(crate) const CATALOG: &str = "annals";
+pub(crate) use self::vended::Vended;
+use self::{postgres::Postgres, rest::Rest, sqlite::Sqlite};
+use tokio::runtime::Handle;
+
+use super::{
+    Error,
+    store::{Place, Store, wait},
+    table::Table,
+};
+use crate::{
+    config::{REGION, Secret},
+    journal::Identity,
+};
+
+pub use self::address::Address;
+
+/// The name of the catalog in the rows of a SQL catalog.
+const CATALOG: &str = "annals";
 /// The namespace of the tables.
-pub(crate) const NAMESPACE: &str = "annals";
+const NAMESPACE: &str = "annals";
+
+/// Which catalog the archive has, as it was set.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Choice {
+    /// Without one, it is SQLite in the directory.
+    pub(crate) address: Option<Address>,
+    /// What a REST catalog knows us by.
+    pub(crate) token: Option<Secret>,
+    /// What a REST catalog is asked for.
+    pub(crate) warehouse: Option<String>,
+    /// Whether a REST catalog gives the credentials for the files.
+    pub(crate) is_vending: bool,
+}
 
 /// The catalog.
-#[derive(Debug)]
-pub(crate) struct Catalog {
-    connection: Connection,
+pub(crate) enum Catalog {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+    Rest(Rest),
+}
+
+/// A table as the catalog has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Current {
+    pub(crate) metadata: TableMetadata,
+    /// Where that metadata is.
+    pub(crate) location: String,
+}
+
+/// What is to become of a table.
+pub(crate) struct Next {
+    /// The metadata as it then is.
+    pub(crate) metadata: TableMetadata,
+    /// What makes it of the metadata before.
+    pub(crate) updates: Vec<TableUpdate>,
+}
+
+/// What has become of a commit.
+pub(crate) enum Outcome {
+    /// It is the table's current metadata, durably.
+    Done(Current),
+    /// The table is another one than it was made for: nothing of it is in the catalog, or ever will be.
+    Lost,
+    /// There was no answer: it may be done, and may yet be done.
+    Unknown(Error),
+}
+
+/// What has become of a swap of one location for another.
+enum Swap {
+    Done,
+    Lost,
+    Unknown(Error),
 }
 
 impl Catalog {
-    /// Opens the catalog in a file, made if it is not there. A swap that was answered is durable.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let connection = Connection::open(path)?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        connection.pragma_update(None, "synchronous", "full")?;
-        connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        connection.execute_batch(
-            "create table if not exists iceberg_tables (
-                catalog_name varchar(255) not null,
-                table_namespace varchar(255) not null,
-                table_name varchar(255) not null,
-                metadata_location varchar(1000),
-                previous_metadata_location varchar(1000),
-                iceberg_type varchar(5),
-                primary key (catalog_name, table_namespace, table_name)
-            );
-            create table if not exists iceberg_namespace_properties (
-                catalog_name varchar(255) not null,
-                namespace varchar(255) not null,
-                property_key varchar(255) not null,
-                property_value varchar(1000),
-                primary key (catalog_name, namespace, property_key)
-            );",
-        )?;
-        // A namespace exists for other engines by having a property.
-        connection.execute(
-            "insert or ignore into iceberg_namespace_properties values (?1, ?2, 'exists', 'true')",
-            params![CATALOG, NAMESPACE],
-        )?;
-        // SQLite syncs what is in its files, and not their names.
-        let directory = path.parent().unwrap_or(path);
-        disk::sync_dir(directory).map_err(Error::io(directory))?;
-        Ok(Self { connection })
+    /// Opens the catalog, made if it is not there: by default `catalog.db` in a directory. Fails if it does not answer.
+    pub(crate) fn open(choice: &Choice, dir: &Path, runtime: &Handle) -> Result<Self, Error> {
+        Ok(match &choice.address {
+            None => Self::Sqlite(Sqlite::open(&dir.join("catalog.db"))?),
+            Some(Address::Postgres(options)) => Self::Postgres(wait(runtime, Postgres::open(options))?),
+            Some(Address::Rest(url)) => Self::Rest(wait(runtime, Rest::open(url, choice))?),
+        })
     }
 
-    /// The location of a table's current metadata; nothing if there is no such table.
-    pub(crate) fn current(&self, table: &str) -> Result<Option<String>, Error> {
-        let found = self.connection.query_row(
-            "select metadata_location
-             from iceberg_tables
-             where catalog_name = ?1 and table_namespace = ?2 and table_name = ?3",
-            params![CATALOG, NAMESPACE, table],
-            |row| row.get(0),
-        );
-        Ok(found.optional()?)
+    /// The place with what the catalog says of how it is reached, if it is to be asked. Makes the tables, which it says
+    /// that with.
+    pub(crate) fn furnish(
+        &self,
+        place: &Place,
+        identity: Identity,
+        clock: &Clock,
+        runtime: &Handle,
+    ) -> Result<Place, Error> {
+        let (Self::Rest(rest), Place::Bucket(access)) = (self, place) else { return Ok(place.clone()) };
+        let mut access = access.clone();
+        if !access.key_id.is_empty() {
+            return Ok(Place::Bucket(access));
+        }
+        for table in Table::ALL {
+            let name = table.name();
+            let (reach, location) = wait(runtime, async {
+                if rest.load(name).await?.is_none() {
+                    let metadata = table.create(&access.url.to_string(), identity)?;
+                    rest.create(name, &metadata).await?;
+                }
+                rest.reach(name).await
+            })?;
+            if let (None, Some(endpoint)) = (&access.endpoint, reach.get("s3.endpoint", &location)) {
+                access.endpoint = Some(endpoint.parse().map_err(|_| rest.lacks("s3.endpoint that is a URL"))?);
+            }
+            if let Some(region) = reach.get("client.region", &location).or_else(|| reach.get("s3.region", &location))
+                && access.region == REGION
+            {
+                region.clone_into(&mut access.region);
+            }
+            access.vended.push(Arc::new(Vended::new(rest.clone(), name, clock.clone())));
+        }
+        if access.endpoint.is_none() && access.region == REGION {
+            return Err(rest.lacks("s3.endpoint or client.region"));
+        }
+        Ok(Place::Bucket(access))
     }
 
-    /// Makes `next` the current metadata if `previous` still is; whether it was. Without `previous`, if there is no
-    /// such table.
-    pub(crate) fn swap(&self, table: &str, previous: Option<&str>, next: &str) -> Result<bool, Error> {
-        let changed = match previous {
-            None => self.connection.execute(
-                "insert or ignore into iceberg_tables values (?1, ?2, ?3, ?4, null, 'TABLE')",
-                params![CATALOG, NAMESPACE, table, next],
-            )?,
-            Some(previous) => self.connection.execute(
-                "update iceberg_tables
-                 set metadata_location = ?4, previous_metadata_location = ?5
-                 where catalog_name = ?1 and table_namespace = ?2 and table_name = ?3 and metadata_location = ?5",
-                params![CATALOG, NAMESPACE, table, next, previous],
-            )?,
+    /// A table as it is now; nothing if there is no such table.
+    pub(crate) fn load(&self, store: &Store, table: &str) -> Result<Option<Current>, Error> {
+        let location = match self {
+            Self::Sqlite(sqlite) => sqlite.current(table)?,
+            Self::Postgres(postgres) => store.wait(postgres.current(table))?,
+            Self::Rest(rest) => return store.wait(rest.load(table)),
         };
-        Ok(changed == 1)
+        let Some(location) = location else { return Ok(None) };
+        let metadata = serde_json::from_slice(&store.get(&location)?)
+            .map_err(|error| iceberg::Error::new(iceberg::ErrorKind::DataInvalid, error.to_string()))?;
+        Ok(Some(Current { metadata, location }))
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Makes a table, unless it is there: whoever is first makes it. It is there if it can be loaded afterwards.
+    pub(crate) fn create(&self, store: &Store, table: &str, metadata: &TableMetadata) -> Result<(), Error> {
+        if let Self::Rest(rest) = self {
+            return store.wait(rest.create(table, metadata));
+        }
+        let location = MetadataLocation::new_with_metadata(metadata.location(), metadata).to_string();
+        match self.swap(store, table, None, &location, metadata)? {
+            Swap::Done | Swap::Lost => Ok(()),
+            Swap::Unknown(error) => Err(error),
+        }
+    }
 
-    #[test]
-    fn of_two_swaps_from_the_same_metadata_one_is_done() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("catalog.db");
-        let (one, other) = (Catalog::open(&path).unwrap(), Catalog::open(&path).unwrap());
-        assert_eq!(one.current("events").unwrap(), None);
-        assert!(one.swap("events", None, "a").unwrap());
-        assert!(!other.swap("events", None, "b").unwrap());
-        assert!(other.swap("events", Some("a"), "b").unwrap());
-        assert!(!one.swap("events", Some("a"), "c").unwrap());
-        assert_eq!(one.current("events").unwrap().as_deref(), Some("b"));
-        assert_eq!(one.current("history").unwrap(), None);
+    /// Makes `next` the state of a table, if `previous` still is. An error means that nothing of it is in the catalog, or
+    /// ever will be.
+    pub(crate) fn commit(&self, store: &Store, table: &str, previous: &Current, next: Next) -> Result<Outcome, Error> {
+        if let Self::Rest(rest) = self {
+            let main = previous.metadata.snapshot_for_ref(MAIN_BRANCH);
+            let requirements = [
+                TableRequirement::UuidMatch { uuid: previous.metadata.uuid() },
+                TableRequirement::RefSnapshotIdMatch {
+                    r#ref: MAIN_BRANCH.to_owned(),
+                    snapshot_id: main.map(|snapshot| snapshot.snapshot_id()),
+                },
+            ];
+            return store.wait(rest.commit(table, &requirements, &next.updates));
+        }
+        let location = previous.location.parse::<MetadataLocation>()?.with_next_version().to_string();
+        let swap = self.swap(store, table, Some(&previous.location), &location, &next.metadata);
+        if matches!(swap, Ok(Swap::Lost) | Err(_)) {
+            store.delete(&location)?;
+        }
+        Ok(match swap? {
+            Swap::Done => Outcome::Done(Current { metadata: next.metadata, location }),
+            Swap::Lost => Outcome::Lost,
+            Swap::Unknown(error) => Outcome::Unknown(error),
+        })
+    }
+
+    /// Whether a server may still be at a commit whose asker is no more.
+    pub(crate) fn is_shared(&self) -> bool {
+        !matches!(self, Self::Sqlite(_))
+    }
+
+    fn swap(
+        &self,
+        store: &Store,
+        table: &str,
+        previous: Option<&str>,
+        next: &str,
+        metadata: &TableMetadata,
+    ) -> Result<Swap, Error> {
+        let json = serde_json::to_vec(metadata)
+            .map_err(|error| iceberg::Error::new(iceberg::ErrorKind::DataInvalid, error.to_string()))?;
+        store.put(next, &json)?;
+        store.sync()?;
+        match self {
+            Self::Sqlite(sqlite) => Ok(sqlite.swap(table, previous, next)),
+            Self::Postgres(postgres) => store.wait(postgres.swap(table, previous, next)),
+            Self::Rest(_) => unreachable!("a REST catalog writes the metadata itself"),
+        }
     }
 }

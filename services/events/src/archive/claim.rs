@@ -12,7 +12,7 @@ use super::{
 /// Refuses a table that the catalog does not know and whose files are there, but for those that a crash left when our
 /// journal was about to begin it.
 pub(crate) fn check(committer: &Committer<'_>, table: Table) -> Result<(), Error> {
-    if committer.catalog.current(table.name())?.is_some() {
+    if committer.catalog.load(committer.store, table.name())?.is_some() {
         return Ok(());
     }
     let store = committer.store;

@@ -1,18 +1,18 @@
 //! Owns making one change of a table one snapshot of it: these files out, those in, these properties set.
 //! Never decides what to change, and never touches a data file.
 //!
-//! A change is a new metadata file and one compare-and-set in the catalog, so readers see all of it or nothing. It has
-//! an id that its snapshot carries: whoever does not know whether a commit was done asks for it again.
+//! A change is one compare-and-set in the catalog, so readers see all of it or nothing. It has an id that its snapshot
+//! carries: whoever does not know whether a commit was done asks for it again. What a try has written is removed when the
+//! catalog has said that the try is not and never will be done, or when the table shows it; else it stays, and expiry
+//! removes it after its time.
 
 use std::{
     collections::{BTreeSet, HashMap},
-    str::FromStr as _,
     sync::Arc,
 };
 
 use domain::Clock;
 use iceberg::{
-    MetadataLocation,
     io::{MemoryStorage, OutputFile, Storage as _},
     spec::{
         DataFile, FormatVersion, MAIN_BRANCH, Manifest, ManifestEntry, ManifestFile, ManifestList, ManifestListWriter,
@@ -24,7 +24,7 @@ use ulid::Ulid;
 
 use super::{
     Error,
-    catalog::Catalog,
+    catalog::{Catalog, Current, Next, Outcome},
     store::Store,
     table::{JOURNAL_EPOCH, JOURNAL_ID, Table},
 };
@@ -40,6 +40,8 @@ const SMALL_MANIFEST: i64 = 4 << 20;
 const SMALL_MANIFESTS: usize = 8;
 /// How often a commit that lost against another writer is tried on the table as it is then.
 const TRIES: usize = 5;
+/// How often a commit is tried of which the catalog does not say what has become.
+pub(crate) const UNANSWERED_TRIES: usize = 2;
 
 /// A change of a table.
 #[derive(Clone, Debug)]
@@ -65,6 +67,16 @@ pub(crate) struct Loaded {
     pub(crate) location: String,
 }
 
+/// One try to make a change.
+struct Try {
+    /// From 0.
+    number: usize,
+    /// The snapshot that it follows.
+    parent: Option<i64>,
+    /// Files that it is made of.
+    written: Vec<String>,
+}
+
 /// What commits are made with.
 pub(crate) struct Committer<'a> {
     pub(crate) store: &'a Store,
@@ -73,7 +85,18 @@ pub(crate) struct Committer<'a> {
     pub(crate) clock: &'a Clock,
 }
 
+impl Change {
+    /// Whether it lets go of snapshots and makes none.
+    fn is_expiry(&self) -> bool {
+        !self.expire.is_empty() && self.add.is_empty() && self.remove.is_empty()
+    }
+}
+
 impl Loaded {
+    fn new(table: Table, current: Current) -> Self {
+        Self { table, metadata: Arc::new(current.metadata), location: current.location }
+    }
+
     /// Up to which offset of the journal the table has everything.
     pub(crate) fn position(&self) -> u64 {
         let snapshot = self.metadata.current_snapshot();
@@ -110,34 +133,59 @@ pub(crate) fn entries_of(store: &Store, manifest: &ManifestFile) -> Result<Vec<M
 impl Committer<'_> {
     /// The table as it is now, made if it is not there; refused if another journal feeds it.
     pub(crate) fn load(&self, table: Table) -> Result<Loaded, Error> {
-        if self.catalog.current(table.name())?.is_none() {
-            let metadata = table.create(self.store.base(), self.identity)?;
-            let location = MetadataLocation::new_with_metadata(metadata.location(), &metadata).to_string();
-            self.store.put(&location, &to_json(&metadata)?)?;
-            self.store.sync()?;
-            // Whoever was first has made it.
-            self.catalog.swap(table.name(), None, &location)?;
-        }
-        let location = self.catalog.current(table.name())?.ok_or(Error::Conflict { table: table.name() })?;
-        let metadata: TableMetadata = serde_json::from_slice(&self.store.get(&location)?)
-            .map_err(|error| iceberg::Error::new(iceberg::ErrorKind::DataInvalid, error.to_string()))?;
-        let loaded = Loaded { table, metadata: Arc::new(metadata), location };
+        let current = match self.catalog.load(self.store, table.name())? {
+            Some(current) => current,
+            None => {
+                let metadata = table.create(self.store.base(), self.identity)?;
+                let made = self.catalog.create(self.store, table.name(), &metadata);
+                // Without an answer it may be there all the same.
+                match self.catalog.load(self.store, table.name())? {
+                    Some(current) => current,
+                    None => return made.and(Err(Error::Conflict { table: table.name() })),
+                }
+            }
+        };
+        let loaded = Loaded::new(table, current);
         self.check_owner(&loaded)?;
         Ok(loaded)
     }
 
     /// Makes a change, on the table as it is then. When it returns, readers and the next start see it.
     pub(crate) fn commit(&self, table: Table, change: &Change) -> Result<Loaded, Error> {
-        for _ in 0..TRIES {
+        let mut unanswered: Vec<Try> = Vec::new();
+        for number in 0..TRIES {
             let loaded = self.load(table)?;
-            if is_done(&loaded.metadata, change.id) {
+            self.settle(&mut unanswered, &loaded, change);
+            if is_done(&loaded.metadata, change) {
                 return Ok(loaded);
             }
             if change.positions.is_some_and(|(from, _)| from != loaded.position()) {
                 return Err(Error::Conflict { table: table.name() });
             }
-            if let Some(done) = self.try_commit(&loaded, change)? {
-                return Ok(done);
+            let mut this = Try { number, parent: loaded.metadata.current_snapshot_id(), written: Vec::new() };
+            match self.try_commit(&loaded, change, &mut this) {
+                Ok(Outcome::Done(current)) => {
+                    let done = Loaded::new(table, current);
+                    self.settle(&mut unanswered, &done, change);
+                    return Ok(done);
+                }
+                Ok(Outcome::Lost) => self.remove(&this.written),
+                Ok(Outcome::Unknown(error)) => {
+                    metrics::counter!("annals_archive_unanswered_commits_total").increment(1);
+                    unanswered.push(this);
+                    if unanswered.len() == UNANSWERED_TRIES {
+                        return Err(error);
+                    }
+                    tracing::warn!(
+                        table = table.name(),
+                        error = &error as &dyn std::error::Error,
+                        "a commit is unanswered"
+                    );
+                }
+                Err(error) => {
+                    self.remove(&this.written);
+                    return Err(error);
+                }
             }
         }
         Err(Error::Conflict { table: table.name() })
@@ -155,37 +203,51 @@ impl Committer<'_> {
         Err(Error::Mismatch { expected: text(expected), found: text((&found.0, &found.1)) })
     }
 
-    /// Nothing if another writer was faster; what was written for it is removed again.
-    fn try_commit(&self, loaded: &Loaded, change: &Change) -> Result<Option<Loaded>, Error> {
-        let mut written = Vec::new();
-        let metadata = self.next(loaded, change, &mut written)?;
-        let location = MetadataLocation::from_str(&loaded.location)?.with_next_version().to_string();
-        self.store.put(&location, &to_json(&metadata)?)?;
+    fn try_commit(&self, loaded: &Loaded, change: &Change, this: &mut Try) -> Result<Outcome, Error> {
+        let next = self.next(loaded, change, this)?;
         self.store.sync()?;
-        if self.catalog.swap(loaded.table.name(), Some(&loaded.location), &location)? {
-            return Ok(Some(Loaded { table: loaded.table, metadata: Arc::new(metadata), location }));
-        }
-        written.push(location);
-        for location in written {
-            self.store.delete(&location)?;
-        }
-        Ok(None)
+        let previous = Current { metadata: loaded.metadata.as_ref().clone(), location: loaded.location.clone() };
+        self.catalog.commit(self.store, loaded.table.name(), &previous, next)
     }
 
-    /// The metadata after the change; adds to `written` what it needs beside it.
-    fn next(&self, loaded: &Loaded, change: &Change, written: &mut Vec<String>) -> Result<TableMetadata, Error> {
+    /// Removes what was written for tries that the table shows not to be done, nor ever to be: it has gone on from the
+    /// snapshot that they were made for, and another try was done, or none.
+    fn settle(&self, unanswered: &mut Vec<Try>, loaded: &Loaded, change: &Change) {
+        let done = snapshot_of(&loaded.metadata, change.id).map(Snapshot::manifest_list);
+        unanswered.retain(|one| {
+            let is_open = one.parent == loaded.metadata.current_snapshot_id();
+            let is_done = one.written.iter().any(|file| Some(file.as_str()) == done);
+            if !is_open && !is_done {
+                self.remove(&one.written);
+            }
+            is_open
+        });
+    }
+
+    /// Removes files that nothing refers to; what cannot be removed now is removed by expiry.
+    fn remove(&self, written: &[String]) {
+        for location in written {
+            if let Err(error) = self.store.delete(location) {
+                tracing::warn!(location, error = &error as &dyn std::error::Error, "a file stays until it expires");
+            }
+        }
+    }
+
+    /// The metadata after the change; adds to the try what it has written beside it.
+    fn next(&self, loaded: &Loaded, change: &Change, this: &mut Try) -> Result<Next, Error> {
         let previous = Arc::clone(&loaded.metadata);
         let now = self.clock.now().millis().max(previous.last_updated_ms());
         let builder = TableMetadata::clone(&previous).into_builder(Some(loaded.location.clone()));
         let builder = builder.remove_snapshots(&change.expire);
-        if !change.expire.is_empty() && change.add.is_empty() && change.remove.is_empty() {
-            return Ok(builder.build()?.metadata);
+        if change.is_expiry() {
+            return built(builder);
         }
         // 63 of the id's random bits.
         let snapshot_id = (change.id.0 as u64 >> 1) as i64;
-        let mut writing = Writing { committer: self, loaded, snapshot_id, change, written };
+        let mut writing = Writing { committer: self, loaded, snapshot_id, change, this };
         let manifests = writing.manifests()?;
-        let list = format!("{}/metadata/snap-{snapshot_id}-{}.avro", previous.location(), change.id);
+        let number = writing.this.number;
+        let list = format!("{}/metadata/snap-{snapshot_id}-{number}-{}.avro", previous.location(), change.id);
         let sequence_number = previous.next_sequence_number();
         let parent = previous.current_snapshot_id();
         writing.put(&list, |output| async move {
@@ -202,8 +264,7 @@ impl Committer<'_> {
             .with_summary(summary(loaded, change, &writing.removed()?))
             .with_schema_id(previous.current_schema_id())
             .build();
-        let builder: TableMetadataBuilder = builder.set_branch_snapshot(snapshot, MAIN_BRANCH)?;
-        Ok(builder.build()?.metadata)
+        built(builder.set_branch_snapshot(snapshot, MAIN_BRANCH)?)
     }
 }
 
@@ -213,7 +274,7 @@ struct Writing<'a, 'b> {
     loaded: &'a Loaded,
     snapshot_id: i64,
     change: &'a Change,
-    written: &'b mut Vec<String>,
+    this: &'b mut Try,
 }
 
 impl Writing<'_, '_> {
@@ -269,7 +330,9 @@ impl Writing<'_, '_> {
         fill: impl FnOnce(&mut ManifestWriter) -> Result<(), iceberg::Error>,
     ) -> Result<ManifestFile, Error> {
         let metadata = &self.loaded.metadata;
-        let location = format!("{}/metadata/{}-{part}.avro", metadata.location(), self.change.id);
+        // Each try has its own: one of which nobody knows whether it is done keeps what it was made of.
+        let number = self.this.number;
+        let location = format!("{}/metadata/{}-{number}-{part}.avro", metadata.location(), self.change.id);
         let (schema, spec) = (metadata.current_schema().clone(), metadata.default_partition_spec().as_ref().clone());
         let snapshot_id = self.snapshot_id;
         self.put(&location, |output| async move {
@@ -289,7 +352,7 @@ impl Writing<'_, '_> {
         let output = OutputFile::new(Arc::new(memory.clone()), location.to_owned());
         let written = store.wait(write(output))?;
         store.put(location, &store.wait(memory.read(location))?)?;
-        self.written.push(location.to_owned());
+        self.this.written.push(location.to_owned());
         Ok(written)
     }
 
@@ -315,9 +378,23 @@ impl Writing<'_, '_> {
 }
 
 /// Whether a change has been made.
-fn is_done(metadata: &TableMetadata, id: Ulid) -> bool {
+fn is_done(metadata: &TableMetadata, change: &Change) -> bool {
+    if change.is_expiry() {
+        return change.expire.iter().all(|id| metadata.snapshot_by_id(*id).is_none());
+    }
+    snapshot_of(metadata, change.id).is_some()
+}
+
+/// The snapshot that a change has made.
+fn snapshot_of(metadata: &TableMetadata, id: Ulid) -> Option<&Snapshot> {
     let id = id.to_string();
-    metadata.snapshots().any(|snapshot| snapshot.summary().additional_properties.get(COMMIT_ID) == Some(&id))
+    let mut snapshots = metadata.snapshots().map(Arc::as_ref);
+    snapshots.find(|snapshot| snapshot.summary().additional_properties.get(COMMIT_ID) == Some(&id))
+}
+
+fn built(builder: TableMetadataBuilder) -> Result<Next, Error> {
+    let built = builder.build()?;
+    Ok(Next { metadata: built.metadata, updates: built.changes })
 }
 
 /// The summary that other engines expect, and what is ours.
@@ -344,9 +421,4 @@ fn summary(loaded: &Loaded, change: &Change, removed: &[DataFile]) -> Summary {
         entries.insert(none.to_owned(), "0".to_owned());
     }
     Summary { operation: change.operation.clone(), additional_properties: entries }
-}
-
-fn to_json(metadata: &TableMetadata) -> Result<Vec<u8>, Error> {
-    Ok(serde_json::to_vec(metadata)
-        .map_err(|error| iceberg::Error::new(iceberg::ErrorKind::DataInvalid, error.to_string()))?)
 }

@@ -40,9 +40,25 @@ pub(crate) enum Error {
         /// What helps.
         look_at: &'static str,
     },
-    /// The catalog refused.
+    /// The catalog in a file cannot be read or written.
     #[error("the archive's catalog")]
     Catalog(#[from] rusqlite::Error),
+    /// The catalog does not answer: it may later.
+    #[error("the archive's catalog {catalog} does not answer: start it, or give another --archive-catalog")]
+    CatalogAway {
+        /// Where it is.
+        catalog: String,
+        /// What was met instead.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The catalog refused.
+    #[error("the archive's catalog {catalog} refuses: {said}")]
+    CatalogRefused {
+        /// Where it is.
+        catalog: String,
+        /// What it said.
+        said: String,
+    },
     /// Metadata that cannot be read or made.
     #[error("the archive's metadata")]
     Metadata(#[from] Box<iceberg::Error>),

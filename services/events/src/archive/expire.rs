@@ -74,7 +74,11 @@ impl Archive {
 
     /// Removes metadata files that were written by a commit which a crash kept from the catalog: they have the number of
     /// the next one, and some engines take the highest number for the current metadata.
+    /// Not where another process may still be at that commit: a server finishes what a killed client has asked for.
     pub(crate) fn remove_uncommitted(&self, table: Table) -> Result<(), Error> {
+        if self.catalog().is_shared() {
+            return Ok(());
+        }
         let loaded = self.load(table)?;
         let log = loaded.metadata.metadata_log().iter().map(|entry| entry.metadata_file.as_str());
         let known: HashSet<&str> = log.chain([loaded.location.as_str()]).collect();

@@ -124,17 +124,18 @@ impl Store {
 
     /// The store and the key of a location, for readers of parts of a file.
     pub(crate) fn object(&self, location: &str, reader: Reader) -> Result<(Arc<dyn ObjectStore>, Key), Error> {
+        let key = self.key(location)?;
         let objects = match (&self.kind, reader) {
-            (Kind::Bucket(bucket), Reader::Caller) => bucket.for_callers(),
-            _ => self.objects(),
+            (Kind::Bucket(bucket), Reader::Caller) => bucket.for_callers(&key),
+            _ => self.objects(&key),
         };
-        Ok((Arc::clone(objects), self.key(location)?))
+        Ok((Arc::clone(objects), key))
     }
 
     /// The bytes of a whole file.
     pub(crate) fn get(&self, location: &str) -> Result<Bytes, Error> {
         let key = self.key(location)?;
-        self.ask(location, async { self.objects().get(&key).await?.bytes().await })
+        self.ask(location, async { self.objects(&key).get(&key).await?.bytes().await })
     }
 
     /// Writes a whole file.
@@ -166,10 +167,11 @@ impl Store {
         self.delete_all([location])
     }
 
-    /// Removes files, of which there may be [`MOST_DELETED`]; those that are not there are no error.
+    /// Removes files of one table, of which there may be [`MOST_DELETED`]; those that are not there are no error.
     pub(crate) fn delete_all<'a>(&self, locations: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
         let keys = locations.into_iter().map(|location| self.key(location)).collect::<Result<Vec<_>, _>>()?;
-        let deleted = self.objects().delete_stream(stream::iter(keys).map(Ok).boxed());
+        let Some(first) = keys.first() else { return Ok(()) };
+        let deleted = self.objects(first).delete_stream(stream::iter(keys).map(Ok).boxed());
         self.ask(&self.base, async {
             deleted
                 .filter(|deleted| future::ready(!matches!(deleted, Err(object_store::Error::NotFound { .. }))))
@@ -181,7 +183,7 @@ impl Store {
     /// Every file below a location.
     pub(crate) fn list(&self, location: &str) -> Result<Vec<Listed>, Error> {
         let key = self.key(location)?;
-        let found = self.ask(location, self.objects().list(Some(&key)).try_collect::<Vec<_>>())?;
+        let found = self.ask(location, self.objects(&key).list(Some(&key)).try_collect::<Vec<_>>())?;
         let listed = found.into_iter().map(|object| Listed {
             location: format!("{}/{}", self.root, object.location),
             modified: object.last_modified.timestamp_millis(),
@@ -192,15 +194,17 @@ impl Store {
 
     /// Refuses a bucket that does not answer us, with what to look at.
     fn check(&self, access: &Access) -> Result<(), Error> {
+        // What a catalog gives may be for one table only.
         let prefix = Key::from(access.url.prefix());
-        let first = self.wait(async { self.objects().list(Some(&prefix)).try_next().await });
+        let prefix = access.vended.first().map_or(prefix.clone(), |vended| prefix.join(vended.table()));
+        let first = self.wait(async { self.objects(&prefix).list(Some(&prefix)).try_next().await });
         first.map(drop).map_err(|error| access.explain(&error))
     }
 
-    fn objects(&self) -> &Arc<dyn ObjectStore> {
+    fn objects(&self, key: &Key) -> &Arc<dyn ObjectStore> {
         match &self.kind {
             Kind::Directory(directory) => directory.objects(),
-            Kind::Bucket(bucket) => bucket.objects(),
+            Kind::Bucket(bucket) => bucket.objects(key),
         }
     }
 
@@ -244,7 +248,7 @@ impl Write for Upload {
     }
 }
 
-fn wait<T>(runtime: &Handle, work: impl Future<Output = T>) -> T {
+pub(super) fn wait<T>(runtime: &Handle, work: impl Future<Output = T>) -> T {
     // Not the runtime's own `block_on`, which refuses a thread that runs tasks. Without tokio's budget, because a task
     // whose budget is spent is woken by its scheduler, which this thread may be.
     let _entered = runtime.enter();

@@ -20,7 +20,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Error, wait};
-use crate::config::{ArchiveUrl, Endpoint, Secret};
+use crate::{
+    archive::catalog::Vended,
+    config::{ArchiveUrl, Endpoint, Secret},
+};
 
 /// A file is sent in parts of so many bytes (R2 wants them equal), one that is smaller at once. S3 takes 10,000 parts.
 pub(super) const PART_BYTES: usize = 8 << 20;
@@ -51,10 +54,17 @@ pub(crate) struct Access {
     pub(crate) session_token: Option<Secret>,
     /// How long one request may take.
     pub(crate) timeout: Duration,
+    /// Instead of a key: who has that for the files of each table.
+    pub(crate) vended: Vec<Arc<Vended>>,
 }
 
 impl Access {
-    fn connect(&self, timeout: Duration, retry: RetryConfig) -> object_store::Result<AmazonS3> {
+    fn connect(
+        &self,
+        timeout: Duration,
+        retry: RetryConfig,
+        vended: Option<&Arc<Vended>>,
+    ) -> object_store::Result<AmazonS3> {
         let options = ClientOptions::new()
             .with_allow_http(self.endpoint.as_ref().is_some_and(Endpoint::is_http))
             .with_connect_timeout(CONNECT_TIMEOUT.min(timeout))
@@ -73,6 +83,9 @@ impl Access {
         }
         if let Some(token) = &self.session_token {
             builder = builder.with_token(token.expose());
+        }
+        if let Some(vended) = vended {
+            builder = builder.with_credentials(Arc::clone(vended) as Arc<_>);
         }
         builder.build()
     }
@@ -98,10 +111,17 @@ impl Access {
 
 /// The bucket.
 pub(super) struct Bucket {
+    /// One, or one for what is below each of some keys.
+    ways: Vec<Way>,
+    runtime: Own,
+}
+
+/// A way to what is below a key.
+struct Way {
+    below: Key,
     objects: Arc<dyn ObjectStore>,
     /// The same, with less patience.
     for_callers: Arc<dyn ObjectStore>,
-    runtime: Own,
 }
 
 /// A runtime of our own, so that the store is heard while the threads of the server wait for it.
@@ -121,33 +141,47 @@ impl Bucket {
             max_retries,
             retry_timeout,
         };
-        let connect = |timeout, retry| {
-            let objects = access.connect(timeout, retry).map_err(|error| access.explain(&error))?;
-            Ok::<_, Error>(Arc::new(objects))
-        };
         let callers = CALLERS_TIMEOUT.min(access.timeout);
-        Ok(Self {
-            objects: connect(access.timeout, retry(RETRIES, access.timeout * 2))?,
-            for_callers: connect(callers, retry(CALLERS_RETRIES, callers / 2))?,
-            runtime: Own(Some(runtime)),
-        })
+        let way = |below, vended: Option<&Arc<Vended>>| {
+            let connect = |timeout, retry| {
+                let objects = access.connect(timeout, retry, vended).map_err(|error| access.explain(&error))?;
+                Ok::<_, Error>(Arc::new(objects))
+            };
+            Ok::<_, Error>(Way {
+                below,
+                objects: connect(access.timeout, retry(RETRIES, access.timeout * 2))?,
+                for_callers: connect(callers, retry(CALLERS_RETRIES, callers / 2))?,
+            })
+        };
+        let mut ways = Vec::new();
+        for vended in &access.vended {
+            ways.push(way(Key::from(access.url.prefix()).join(vended.table()), Some(vended))?);
+        }
+        if ways.is_empty() {
+            ways.push(way(Key::default(), None)?);
+        }
+        Ok(Self { ways, runtime: Own(Some(runtime)) })
     }
 
     pub(super) fn runtime(&self) -> Handle {
         self.runtime.0.as_ref().expect("it is there until the bucket is dropped").handle().clone()
     }
 
-    pub(super) fn objects(&self) -> &Arc<dyn ObjectStore> {
-        &self.objects
+    pub(super) fn objects(&self, key: &Key) -> &Arc<dyn ObjectStore> {
+        &self.way(key).objects
     }
 
-    pub(super) fn for_callers(&self) -> &Arc<dyn ObjectStore> {
-        &self.for_callers
+    pub(super) fn for_callers(&self, key: &Key) -> &Arc<dyn ObjectStore> {
+        &self.way(key).for_callers
+    }
+
+    fn way(&self, key: &Key) -> &Way {
+        self.ways.iter().find(|way| key.prefix_matches(&way.below)).unwrap_or(&self.ways[0])
     }
 
     pub(super) fn create(&self, location: &str, key: Key, stopping: CancellationToken) -> Upload {
         Upload {
-            objects: Arc::clone(&self.objects),
+            objects: Arc::clone(self.objects(&key)),
             location: location.into(),
             key,
             runtime: self.runtime(),

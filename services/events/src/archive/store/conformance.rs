@@ -74,6 +74,7 @@ fn access(server: &s3::S3, prefix: &str) -> Access {
         secret: "never-told".parse::<Secret>().unwrap(),
         session_token: None,
         timeout: std::time::Duration::from_secs(10),
+        vended: Vec::new(),
     }
 }
 

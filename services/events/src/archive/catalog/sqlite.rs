@@ -1,0 +1,84 @@
+//! Owns the SQL catalog in a file of SQLite. Never reads or writes a metadata file.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{CATALOG, NAMESPACE, Swap};
+use crate::{archive::Error, disk};
+
+/// The catalog in a file.
+pub(crate) struct Sqlite {
+    connection: Connection,
+}
+
+impl Sqlite {
+    /// Opens the catalog in a file, made if it is not there. A swap that was answered is durable.
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let connection = Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        connection.execute_batch(
+            "create table if not exists iceberg_tables (
+                catalog_name varchar(255) not null,
+                table_namespace varchar(255) not null,
+                table_name varchar(255) not null,
+                metadata_location varchar(1000),
+                previous_metadata_location varchar(1000),
+                iceberg_type varchar(5),
+                primary key (catalog_name, table_namespace, table_name)
+            );
+            create table if not exists iceberg_namespace_properties (
+                catalog_name varchar(255) not null,
+                namespace varchar(255) not null,
+                property_key varchar(255) not null,
+                property_value varchar(1000),
+                primary key (catalog_name, namespace, property_key)
+            );",
+        )?;
+        // A namespace exists for other engines by having a property.
+        connection.execute(
+            "insert or ignore into iceberg_namespace_properties values (?1, ?2, 'exists', 'true')",
+            params![CATALOG, NAMESPACE],
+        )?;
+        // SQLite syncs what is in its files, and not their names.
+        let directory = path.parent().unwrap_or(path);
+        disk::sync_dir(directory).map_err(Error::io(directory))?;
+        Ok(Self { connection })
+    }
+
+    /// The location of a table's current metadata; nothing if there is no such table.
+    pub(super) fn current(&self, table: &str) -> Result<Option<String>, Error> {
+        let found = self.connection.query_row(
+            "select metadata_location
+             from iceberg_tables
+             where catalog_name = ?1 and table_namespace = ?2 and table_name = ?3",
+            params![CATALOG, NAMESPACE, table],
+            |row| row.get(0),
+        );
+        Ok(found.optional()?)
+    }
+
+    /// Makes `next` the current metadata if `previous` still is. Without `previous`, if there is no such table.
+    pub(super) fn swap(&self, table: &str, previous: Option<&str>, next: &str) -> Swap {
+        let changed = match previous {
+            None => self.connection.execute(
+                "insert or ignore into iceberg_tables values (?1, ?2, ?3, ?4, null, 'TABLE')",
+                params![CATALOG, NAMESPACE, table, next],
+            ),
+            Some(previous) => self.connection.execute(
+                "update iceberg_tables
+                 set metadata_location = ?4, previous_metadata_location = ?5
+                 where catalog_name = ?1 and table_namespace = ?2 and table_name = ?3 and metadata_location = ?5",
+                params![CATALOG, NAMESPACE, table, next, previous],
+            ),
+        };
+        match changed {
+            Ok(1) => Swap::Done,
+            Ok(_) => Swap::Lost,
+            // A commit whose sync failed may be in the file all the same after the next start.
+            Err(error) => Swap::Unknown(error.into()),
+        }
+    }
+}

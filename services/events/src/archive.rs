@@ -10,6 +10,7 @@ mod compact;
 mod error;
 mod expire;
 mod file;
+mod names;
 mod reader;
 mod scan;
 mod store;
@@ -45,6 +46,7 @@ pub(crate) use self::{
     compact::Compacted,
     error::Error,
     expire::Expired,
+    names::{Archived, Name, Names},
     reader::Cost,
     scan::{Found, Scan},
     table::Table,

@@ -24,8 +24,9 @@ use super::{
 };
 use crate::index::Order;
 
-/// Rows that are decoded at a time.
+/// Rows that are decoded at a time; whole ones may be large.
 const BATCH_ROWS: usize = 1_024;
+const WHOLE_ROWS: usize = 16;
 
 /// Events that are fetched first, to see how large they are; then four times as many, as long as they are small.
 const FIRST_SLICE: usize = 16;
@@ -52,10 +53,10 @@ pub(crate) struct Found {
 
 /// Where a row is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Place {
-    file: usize,
-    group: usize,
-    row: usize,
+pub(super) struct Place {
+    pub(super) file: usize,
+    pub(super) group: usize,
+    pub(super) row: usize,
 }
 
 /// What is to be looked at next: a file, whose row groups are not known, or one of these.
@@ -128,7 +129,7 @@ impl<'a> Scan<'a> {
         let (mut events, mut bytes, mut slice) = (Vec::new(), 0, FIRST_SLICE);
         while events.len() < hits.len() && bytes < MAX_BYTES {
             let end = hits.len().min(events.len() + slice);
-            let read = self.fetch(&files, &hits[events.len()..end])?;
+            let read = self.fetch(&files, &hits[events.len()..end], usize::MAX)?.unwrap_or_default();
             let read_bytes = read.iter().map(prost::Message::encoded_len).sum::<usize>();
             if read_bytes < SMALL_SLICE_BYTES {
                 slice *= 4;
@@ -166,34 +167,45 @@ impl<'a> Scan<'a> {
         Ok(found)
     }
 
-    /// The events at these places, in the order of their ranks.
-    fn fetch(&mut self, files: &[&ArchivedFile], hits: &[(u64, Place)]) -> Result<Vec<Event>, Error> {
+    /// The events at these places, in the order of their ranks; nothing if they have more than `max_bytes`.
+    pub(super) fn fetch(
+        &mut self,
+        files: &[&ArchivedFile],
+        hits: &[(u64, Place)],
+        max_bytes: usize,
+    ) -> Result<Option<Vec<Event>>, Error> {
         let mut by_place: Vec<(Place, u64)> = hits.iter().map(|(rank, place)| (*place, *rank)).collect();
         by_place.sort_unstable();
-        let mut events = BTreeMap::new();
+        let (mut events, mut bytes) = (BTreeMap::new(), 0);
         for chunk in by_place.chunk_by(|(one, _), (other, _)| (one.file, one.group) == (other.file, other.group)) {
             let Place { file, group, .. } = chunk[0].0;
             let selection = selection(chunk.iter().map(|(place, _)| place.row));
             let mut read = Vec::with_capacity(chunk.len());
             self.read(files[file], group, None, selection, |rows| {
-                read.extend(columns::events_of(&rows));
-                false
+                let decoded = columns::events_of(&rows);
+                bytes += decoded.iter().map(prost::Message::encoded_len).sum::<usize>();
+                read.extend(decoded);
+                bytes > max_bytes
             })?;
+            self.cost.rows += read.len() as u64;
+            if bytes > max_bytes {
+                return Ok(None);
+            }
             events.extend(chunk.iter().map(|(_, rank)| *rank).zip(read));
         }
-        self.cost.rows += events.len() as u64;
-        Ok(events.into_values().collect())
+        Ok(Some(events.into_values().collect()))
     }
 
-    fn footer(&mut self, file: &ArchivedFile) -> Result<ArrowReaderMetadata, Error> {
+    /// What a file says of itself.
+    pub(super) fn footer(&mut self, file: &ArchivedFile) -> Result<ArrowReaderMetadata, Error> {
         let mut reader = FileReader::open(self.store, &file.location, file.bytes)?;
         let footer = self.store.wait(self.footers.of(&mut reader));
         self.cost.add(reader.cost());
         Ok(footer?)
     }
 
-    /// Reads rows of a row group, of `columns` in that order (all of them without), until `is_enough`.
-    fn read(
+    /// Reads rows of a row group, of `columns` in the order of the file (all of them without), until `is_enough`.
+    pub(super) fn read(
         &mut self,
         file: &ArchivedFile,
         group: usize,
@@ -209,7 +221,7 @@ impl<'a> Scan<'a> {
                 ProjectionMask::roots(footer.parquet_schema(), columns.iter().map(|column| place_of(column)))
             });
             let mut rows = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, footer)
-                .with_batch_size(BATCH_ROWS)
+                .with_batch_size(if columns.is_some() { BATCH_ROWS } else { WHOLE_ROWS })
                 .with_row_groups(vec![group])
                 .with_projection(mask)
                 .with_row_selection(selection)
@@ -228,6 +240,11 @@ impl<'a> Scan<'a> {
 
 /// The places of the rows that a selection selects.
 fn places_of(selection: &RowSelection) -> impl Iterator<Item = usize> + use<> {
+    ranges_of(selection).into_iter().flatten()
+}
+
+/// The same, as ranges that ascend.
+pub(super) fn ranges_of(selection: &RowSelection) -> Vec<Range<usize>> {
     let mut next = 0;
     let mut ranges = Vec::new();
     for selector in selection.iter() {
@@ -236,7 +253,7 @@ fn places_of(selection: &RowSelection) -> impl Iterator<Item = usize> + use<> {
         }
         next += selector.row_count;
     }
-    ranges.into_iter().flatten()
+    ranges
 }
 
 /// What is left from a rank on.

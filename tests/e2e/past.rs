@@ -12,7 +12,7 @@ use harness::{
 use proto::{
     common::v1::Key,
     events::v1::{
-        AppendRequest, AsOf, Event, QueryRequest, RelayBatch, StateAtRequest, as_of,
+        AppendRequest, AsOf, DiffRequest, Event, Operation, QueryRequest, RelayBatch, StateAtRequest, as_of,
         events_service_client::EventsServiceClient,
     },
 };
@@ -30,6 +30,9 @@ super::on_both_topologies! {
     a_deleted_thing_is_absent_now_and_readable_as_of_before,
     a_read_in_the_future_is_refused,
     a_read_right_after_each_of_many_writes_sees_it,
+    a_past_list_is_the_same_bytes_as_it_was_then,
+    a_past_list_right_after_each_of_many_writes_sees_it,
+    a_difference_has_both_states_and_typed_changes,
 }
 
 fn numbered(number: u32) -> Value {
@@ -92,6 +95,85 @@ async fn a_read_right_after_each_of_many_writes_sees_it(cluster: &mut Cluster) {
         let seen = http.get(&format!("/river/a?at={ulid}")).await.expect(200).json();
         assert_eq!(seen["content"], format!("level {number}"));
     }
+}
+
+async fn a_past_list_is_the_same_bytes_as_it_was_then(cluster: &mut Cluster) {
+    let http = cluster.http();
+    http.put("/_/namespaces/river/log", &json!({"style": "literal"})).await.expect(200);
+    for ns in ["river", "river/log"] {
+        let put = async |id: &str, number| {
+            let put = http.put(&format!("/{ns}/{id}"), &numbered(number)).await;
+            put.header("annals-ulid").to_owned()
+        };
+        for (number, id) in (0..).zip(["b_c", "a", "d", "x%2Fy"]) {
+            put(id, number).await;
+        }
+        let then = put("a%23es", 9).await;
+        let list = http.get(&format!("/{ns}/")).await.expect(200);
+        assert_eq!(list.json()["items"].as_array().unwrap().len(), 5);
+        let time =
+            http.get(&format!("/{ns}/a%23es")).await.expect(200).json()["updated_at"].as_str().unwrap().to_owned();
+
+        put("a", 10).await;
+        http.delete(&format!("/{ns}/d")).await.expect(204);
+        put("e", 11).await;
+        assert_eq!(http.get(&format!("/{ns}/?at={then}")).await.expect(200).text(), list.text());
+        let typed = http.get(&format!("/{ns}/?at={then}&type=Gauge")).await.expect(200);
+        assert_eq!(typed.json(), list.json());
+        assert_eq!(http.get(&format!("/{ns}/?at={then}&type=None")).await.expect(200).json()["items"], json!([]));
+        let (mut items, mut token) = (Vec::new(), String::new());
+        loop {
+            let page = http.get(&format!("/{ns}/?at={then}&page_size=2&page_token={token}")).await.expect(200).json();
+            items.extend(page["items"].as_array().unwrap().clone());
+            token = page["next_page_token"].as_str().unwrap().to_owned();
+            if token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(Value::from(items), list.json()["items"]);
+        let by_time = http.get(&format!("/{ns}/?at={time}")).await.expect(200).json();
+        assert_eq!(by_time["items"][1], list.json()["items"][1]);
+    }
+    let refused = http.get("/river/?at=2999-01-01T00:00:00Z").await.expect(400);
+    assert_eq!(refused.json()["type"], "/_/reasons/AS_OF_IN_FUTURE");
+    let first = http.get("/river/?at=2020-01-01T00:00:00Z").await.expect(200).json();
+    assert_eq!(first, json!({"items": [], "next_page_token": ""}));
+}
+
+async fn a_past_list_right_after_each_of_many_writes_sees_it(cluster: &mut Cluster) {
+    let http = cluster.http();
+    for number in 0..50 {
+        http.put(&format!("/river/{number:02}"), &numbered(number)).await.expect(201);
+        let now = domain::Clock::system().now();
+        let seen = http.get(&format!("/river/?at={now}")).await.expect(200).json();
+        assert_eq!(seen["items"].as_array().unwrap().len(), number as usize + 1, "{now}");
+    }
+}
+
+async fn a_difference_has_both_states_and_typed_changes(cluster: &mut Cluster) {
+    let http = cluster.http();
+    let ulid = http.put("/river/a", &numbered(1)).await.expect(201).header("annals-ulid").to_owned();
+    http.put("/river/a", &json!({"type": "Gauge", "data": {"exact": 1.10, "new": [1]}})).await.expect(200);
+    let key = Some(Key { ns: "river".into(), id: "a".into(), ..Key::default() });
+    let wait_for = http.get("/river/a").await.expect(200).header("etag").trim_matches('"').to_owned();
+    let from = Some(AsOf { as_of: Some(as_of::AsOf::Ulid(ulid.clone())) });
+    let request = DiffRequest { key, from, wait_for: wait_for.clone(), ..Default::default() };
+    let told = cluster.events().await.diff(request).await.unwrap().into_inner();
+    let changes: Vec<_> = told.changes.iter().map(|change| (change.path.as_str(), change.operation())).collect();
+    assert_eq!(
+        changes,
+        [("/content", Operation::Removed), ("/data/number", Operation::Removed), ("/data/new", Operation::Added)]
+    );
+    assert_eq!(told.changes[0].hunks[0].removed, "level 1");
+    assert_eq!((&*told.changes[1].before, &*told.changes[2].after), ("1", "[1]"));
+    assert!(told.before.is_some() && told.after.is_some());
+    let over_http = http.get(&format!("/river/a?view=diff&from={ulid}")).await.expect(200).json();
+    let expected = json!([
+        {"path": "/content", "before": "level 1"},
+        {"path": "/data/number", "before": 1},
+        {"path": "/data/new", "after": [1]}
+    ]);
+    assert_eq!(over_http, json!({"url": "/river/a", "from": ulid, "to": wait_for, "changes": expected}));
 }
 
 /// Whoever wrote it had a clock that was ahead.
@@ -170,6 +252,32 @@ async fn with_the_relay_held_up_a_read_of_the_past_is_right_or_relay_behind() {
     gate.send(true).unwrap();
     assert_eq!(http.get(&format!("/river/a?at={second}")).await.expect(200).json()["content"], "level 2");
     assert_eq!(http.get(&format!("/river/a?at={first}")).await.expect(200).json()["content"], "level 1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_relay_held_up_a_list_of_the_past_is_right_or_relay_behind() {
+    let target = Arc::default();
+    let (proxy, gate) = gated_proxy(Arc::clone(&target)).await;
+    let cluster = Setup::new(Topology::Separate).relay_through(proxy, target).start().await;
+    let http = cluster.http();
+    let first = http.put("/river/a", &numbered(1)).await.header("annals-ulid").to_owned();
+    let list =
+        async |at: &str| http.call(http::Method::GET, &format!("/river/?at={at}"), &[("grpc-timeout", "1S")], "").await;
+    let then = list(&first).await.expect(200).text();
+
+    gate.send(false).unwrap();
+    let second = http.put("/river/b", &numbered(2)).await.expect(201).header("annals-ulid").to_owned();
+    for at in [&first, &second] {
+        let refused = list(at).await;
+        assert_eq!(refused.status, 503, "{}", refused.text());
+        assert_eq!(refused.json()["type"], "/_/reasons/RELAY_BEHIND");
+    }
+    gate.send(true).unwrap();
+    assert_eq!(
+        http.get(&format!("/river/?at={second}")).await.expect(200).json()["items"].as_array().unwrap().len(),
+        2
+    );
+    assert_eq!(list(&first).await.expect(200).text(), then);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

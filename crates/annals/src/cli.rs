@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::{
     archive,
     client::{Client, Connection},
-    delete, events, get, history, import, key, link, list, namespace, patch, put, serving,
+    delete, diff, events, get, history, import, key, link, list, namespace, patch, put, serving,
 };
 
 /// The current state, the whole history and the meaning of everything that has a name.
@@ -40,6 +40,7 @@ enum Command {
     List(At<list::Args>),
     Link(At<link::Args>),
     History(At<history::Args>),
+    Diff(At<diff::Args>),
     Events(At<events::Args>),
     Import(At<import::Args>),
     Namespace(At<namespace::Args>),
@@ -91,6 +92,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::List(at) => at.run(list::run).await?,
         Command::Link(at) => at.run(link::run).await?,
         Command::History(at) => at.run(history::run).await?,
+        Command::Diff(at) => at.run(diff::run).await?,
         Command::Events(at) => at.run(events::run).await?,
         Command::Namespace(at) => at.run(namespace::run).await?,
         Command::Archive(at) => at.run(archive::run).await?,

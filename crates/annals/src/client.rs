@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use domain::{AsOf, Path};
+use domain::{AsOf, Path, Style};
 use http::{HeaderValue, header::AUTHORIZATION};
 use proto::{
     common::v1::{EntityKind, Key},
     convert,
     events::v1::events_service_client::EventsServiceClient,
-    things::v1::{ResolveNameRequest, ResolveNameResponse, things_service_client::ThingsServiceClient},
+    things::v1::{
+        ResolveNameRequest, ResolveNameResponse, SettleRequest, Thing, things_service_client::ThingsServiceClient,
+    },
 };
 use tonic::{body::Body, transport::Endpoint};
 use tower::{BoxError, ServiceExt as _, util::BoxCloneSyncService};
@@ -110,6 +112,22 @@ impl Client {
         let as_of = as_of.map(|as_of| convert::timestamp_to_wire(as_of.time()));
         let request = ResolveNameRequest { key: Some(key(path)), kind: kind.into(), as_of };
         Ok(self.things().resolve_name(request).await?.into_inner())
+    }
+
+    /// A position of events behind everything that was written before, for a read of the past without one name.
+    pub(crate) async fn settle(&self, as_of: AsOf) -> anyhow::Result<String> {
+        // Whether a ULID has happened, events knows.
+        let as_of = match as_of {
+            AsOf::Time(time) => Some(convert::timestamp_to_wire(time)),
+            AsOf::Ulid(_) => None,
+        };
+        Ok(self.things().settle(SettleRequest { as_of }).await?.into_inner().cursor)
+    }
+
+    /// How the namespace of a thing is spelled, which may not be there any more.
+    pub(crate) async fn style_of(&self, thing: &Thing) -> anyhow::Result<Style> {
+        let request = ResolveNameRequest { key: thing.key.clone(), ..Default::default() };
+        Ok(convert::style(self.things().resolve_name(request).await?.into_inner().style)?)
     }
 }
 

@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use domain::{AsOf, Variant};
 use proto::{
     common::v1::EntityKind,
-    events::v1::{self as events, StateAtRequest, as_of, state},
+    convert::as_of_to_wire,
+    events::v1::{StateAtRequest, state},
     things::v1::{GetRelationshipRequest, GetThingRequest, ListRelationshipsRequest},
 };
 
@@ -74,14 +75,10 @@ pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Re
     let kind = if relationship { EntityKind::Relationship } else { EntityKind::Thing };
     if let Some(as_of) = at {
         let name = client.resolve(&path, kind, Some(as_of)).await?;
-        let moment = match as_of {
-            AsOf::Time(time) => as_of::AsOf::Time(proto::convert::timestamp_to_wire(time)),
-            AsOf::Ulid(ulid) => as_of::AsOf::Ulid(ulid.to_string()),
-        };
         let request = StateAtRequest {
             key: name.key,
             kind: kind.into(),
-            as_of: Some(events::AsOf { as_of: Some(moment) }),
+            as_of: Some(as_of_to_wire(as_of)),
             wait_for: name.last_ulid,
         };
         let state = client.events().state_at(request).await?.into_inner().state;

@@ -3,21 +3,26 @@
 use std::str::FromStr;
 
 use anyhow::bail;
-use domain::TypeName;
-use proto::things::v1::{ListThingsRequest, Thing};
+use domain::{AsOf, TypeName, url};
+use proto::{
+    convert::{as_of_to_wire, canonical_key},
+    events::v1::{ListStatesAtRequest, state::State},
+    things::v1::{ListThingsRequest, Thing},
+};
 
 use crate::{client::Client, name::NamespaceName, render};
 
 /// The most things that one page may have.
 const PAGE: usize = 1_000;
 
-/// List the things of a namespace by id.
+/// List the things of a namespace by id, as they are or as they were.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   annals list onet/
   annals list onet/ --type Occupation --limit all
-  annals list github.com/repos/ --json")]
+  annals list github.com/repos/ --json
+  annals list onet/ --at 2026-01-31T09:30:00Z")]
 pub(crate) struct Args {
     /// The namespace: onet/, /github.com/repos/.
     #[arg(value_name = "NS/")]
@@ -27,11 +32,15 @@ pub(crate) struct Args {
     #[arg(long)]
     r#type: Option<TypeName>,
 
+    /// As of a time (RFC 3339) or the ULID of a mutation, inclusive.
+    #[arg(long, value_name = "TIME|ULID")]
+    at: Option<AsOf>,
+
     /// How many, or all.
     #[arg(long, default_value = "50")]
     limit: Limit,
 
-    /// The `next_page_token` of a list before, with the same namespace and type.
+    /// The `next_page_token` of a list before, with the same namespace, type and time.
     #[arg(long, default_value = "", hide_default_value = true)]
     page_token: String,
 }
@@ -61,17 +70,49 @@ impl Limit {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Result<()> {
-    let Args { ns: NamespaceName(ns), r#type, limit, mut page_token } = args;
+    let Args { ns: NamespaceName(ns), r#type, at, limit, mut page_token } = args;
     let word = r#type.map(|word| word.to_string()).unwrap_or_default();
     let mut listed: Vec<Thing> = Vec::new();
     loop {
         let page_size = limit.page_size(listed.len());
-        let request = ListThingsRequest { ns: ns.to_string(), r#type: word.clone(), page_size, page_token };
-        let page = client.things().list_things(request).await?.into_inner();
-        listed.extend(page.things);
-        page_token = page.next_page_token;
+        let (things, next_page_token) = match at {
+            None => {
+                let request = ListThingsRequest { ns: ns.to_string(), r#type: word.clone(), page_size, page_token };
+                let page = client.things().list_things(request).await?.into_inner();
+                (page.things, page.next_page_token)
+            }
+            Some(as_of) => {
+                let request = ListStatesAtRequest {
+                    ns: ns.to_string(),
+                    r#type: word.clone(),
+                    as_of: Some(as_of_to_wire(as_of)),
+                    page_size,
+                    page_token,
+                    wait_for: client.settle(as_of).await?,
+                    ..Default::default()
+                };
+                let page = client.events().list_states_at(request).await?.into_inner();
+                let states = page.states.into_iter().filter_map(|state| state.state);
+                let things = states.filter_map(|state| match state {
+                    State::Thing(thing) => Some(thing),
+                    State::Relationship(_) => None,
+                });
+                (things.collect(), page.next_page_token)
+            }
+        };
+        listed.extend(things);
+        page_token = next_page_token;
         if page_token.is_empty() || listed.len() >= limit.0 {
             break;
+        }
+    }
+    // States of the past come without URL: only things knows the style of a namespace.
+    if at.is_some()
+        && let Some(first) = listed.first()
+    {
+        let style = client.style_of(first).await?;
+        for thing in &mut listed {
+            thing.url = url::encode(&canonical_key("key", thing.key.clone())?, style);
         }
     }
     render::things(&listed, &page_token, is_json);

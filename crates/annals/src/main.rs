@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod delete;
 mod demo;
+mod diff;
 mod events;
 mod failure;
 mod get;

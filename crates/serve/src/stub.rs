@@ -8,9 +8,10 @@ use futures::stream::{self, BoxStream};
 use proto::events::v1::events_service_client::EventsServiceClient;
 use proto::events::v1::events_service_server::{EventsService, EventsServiceServer};
 use proto::events::v1::{
-    AppendRequest, AppendResponse, Archive, CompactArchiveRequest, CompactArchiveResponse, ExpireArchiveRequest,
-    ExpireArchiveResponse, GetArchiveRequest, HistoryRequest, HistoryResponse, QueryRequest, QueryResponse,
-    StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse, VerifyArchiveRequest, VerifyArchiveResponse,
+    AppendRequest, AppendResponse, Archive, CompactArchiveRequest, CompactArchiveResponse, DiffRequest, DiffResponse,
+    ExpireArchiveRequest, ExpireArchiveResponse, GetArchiveRequest, HistoryRequest, HistoryResponse,
+    ListStatesAtRequest, ListStatesAtResponse, QueryRequest, QueryResponse, StateAtRequest, StateAtResponse,
+    SubscribeRequest, SubscribeResponse, VerifyArchiveRequest, VerifyArchiveResponse,
 };
 use tokio::sync::Notify;
 use tonic::service::Routes;
@@ -139,6 +140,14 @@ impl EventsService for Stub {
 
     async fn state_at(&self, _: Request<StateAtRequest>) -> Result<Response<StateAtResponse>, Status> {
         Ok(Response::new(StateAtResponse::default()))
+    }
+
+    async fn list_states_at(&self, _: Request<ListStatesAtRequest>) -> Result<Response<ListStatesAtResponse>, Status> {
+        Ok(Response::new(ListStatesAtResponse::default()))
+    }
+
+    async fn diff(&self, _: Request<DiffRequest>) -> Result<Response<DiffResponse>, Status> {
+        Ok(Response::new(DiffResponse::default()))
     }
 
     async fn get_archive(&self, _: Request<GetArchiveRequest>) -> Result<Response<Archive>, Status> {

@@ -11,6 +11,7 @@ mod compact;
 mod error;
 mod expire;
 mod file;
+mod names;
 mod reader;
 mod scan;
 mod sorted;
@@ -48,6 +49,7 @@ pub(crate) use self::{
     compact::{Compacted, REST},
     error::Error,
     expire::Expired,
+    names::{Archived, Name, Names},
     reader::Cost,
     scan::{Found, Scan},
     sorted::Incoming,

@@ -6,18 +6,22 @@ use domain::{Entity, EntityKind, EventType, Id, Invalid, Key, Timestamp, Variant
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use prost::Message as _;
 use proto::{
-    convert::{NewEvent, as_of, canonical_key, entity_kind, mutation_to_wire, new_event, state_to_wire, timestamp},
+    convert::{
+        NewEvent, as_of, canonical_key, change_to_wire, entity_kind, mutation_to_wire, new_event, state_to_wire,
+        timestamp,
+    },
     events::v1::{
-        self as wire, AppendRequest, AppendResponse, CompactArchiveRequest, CompactArchiveResponse,
-        ExpireArchiveRequest, ExpireArchiveResponse, GetArchiveRequest, HistoryRequest, HistoryResponse, QueryRequest,
-        QueryResponse, StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse, VerifyArchiveRequest,
-        VerifyArchiveResponse, events_service_server::EventsService,
+        self as wire, AppendRequest, AppendResponse, CompactArchiveRequest, CompactArchiveResponse, DiffRequest,
+        DiffResponse, ExpireArchiveRequest, ExpireArchiveResponse, GetArchiveRequest, HistoryRequest, HistoryResponse,
+        ListStatesAtRequest, ListStatesAtResponse, QueryRequest, QueryResponse, StateAtRequest, StateAtResponse,
+        SubscribeRequest, SubscribeResponse, VerifyArchiveRequest, VerifyArchiveResponse,
+        events_service_server::EventsService,
     },
 };
 use serve::{
     Caller, Refusal,
     deadline::Deadline,
-    page::{self, Binding},
+    page::{self, Binding, Seal},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -26,10 +30,12 @@ use ulid::Ulid;
 use crate::{
     EventLog,
     archive::Cost,
+    diff::{Compared, Diff},
     filter::{About, Filter},
     history::History,
     index::Order,
     journal::RelayBatch,
+    list_states::{ListStates, StatesPage},
     query::Query,
     subscribe::{Sign, Start},
 };
@@ -41,6 +47,8 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 const MAX_EVENTS: usize = 1_000;
 /// Types in one filter.
 const MAX_EVENT_TYPES: usize = 16;
+/// Bytes of an id with its variant.
+const MAX_PREFIX: usize = 2_113;
 
 pub(crate) struct Grpc {
     pub(crate) log: Arc<EventLog>,
@@ -90,6 +98,46 @@ impl EventsService for Grpc {
         self.log.wait_for(&caller, &wait_for, deadline).await?;
         let (state, cost) = self.log.blocking(move |log| log.state_at(&caller, &entity, moment)).await?;
         Ok(Response::new(StateAtResponse { state: Some(state_to_wire(state)), cost: Some(cost_to_wire(cost)) }))
+    }
+
+    async fn list_states_at(
+        &self,
+        request: Request<ListStatesAtRequest>,
+    ) -> Result<Response<ListStatesAtResponse>, Status> {
+        let (caller, deadline) = (Caller::of(request.extensions())?.clone(), Deadline::of(request.extensions()));
+        let mut request = request.into_inner();
+        let page_size = page::size(std::mem::take(&mut request.page_size))?;
+        let (token, wait_for) = (std::mem::take(&mut request.page_token), std::mem::take(&mut request.wait_for));
+        let binding = Binding::new(&caller.tenant, &[b"states", &request.encode_to_vec()]);
+        // A page may end at a name that the caller may not see.
+        let seal = Seal::new(&self.log.journal.identity().id.to_bytes());
+        let after = seal.position(binding, &token, |bytes| String::from_utf8(bytes.to_vec()).ok())?;
+        let list = list_states(request, page_size, after, deadline).map_err(Refusal::from)?;
+        self.log.wait_for(&caller, &wait_for, deadline).await?;
+        let page = self.log.blocking(move |log| log.list_states_at(&caller, &list)).await?;
+        let StatesPage { states, next, cost } = page;
+        Ok(Response::new(ListStatesAtResponse {
+            states: states.into_iter().map(state_to_wire).collect(),
+            next_page_token: next.map(|last| seal.token(binding, last.as_bytes())).unwrap_or_default(),
+            cost: Some(cost_to_wire(cost)),
+        }))
+    }
+
+    async fn diff(&self, request: Request<DiffRequest>) -> Result<Response<DiffResponse>, Status> {
+        let (caller, deadline) = (Caller::of(request.extensions())?.clone(), Deadline::of(request.extensions()));
+        let DiffRequest { key, kind, from, to, wait_for } = request.into_inner();
+        let entity = entity(key, kind).map_err(Refusal::from)?;
+        let from = as_of("from", from).map_err(Refusal::from)?;
+        let to = to.map(|to| as_of("to", Some(to))).transpose().map_err(Refusal::from)?;
+        self.log.wait_for(&caller, &wait_for, deadline).await?;
+        let compared = self.log.blocking(move |log| log.diff(&caller, &Diff { entity, from, to })).await?;
+        let Compared { before, after, changes, cost } = compared;
+        Ok(Response::new(DiffResponse {
+            before: before.map(state_to_wire),
+            after: after.map(state_to_wire),
+            changes: changes.into_iter().map(change_to_wire).collect(),
+            cost: Some(cost_to_wire(cost)),
+        }))
     }
 
     async fn query(&self, request: Request<QueryRequest>) -> Result<Response<QueryResponse>, Status> {
@@ -196,6 +244,28 @@ fn entity(key: Option<proto::common::v1::Key>, kind: i32) -> Result<Entity, Inva
         return Err(Invalid::new("key.variant", "must be empty: relationships have no variants"));
     }
     Ok(Entity { kind, key, entity_type: None })
+}
+
+fn list_states(
+    request: ListStatesAtRequest,
+    page_size: usize,
+    after: Option<String>,
+    deadline: Option<Deadline>,
+) -> Result<ListStates, Invalid> {
+    let ListStatesAtRequest { ns, kind, r#type, id_prefix: prefix, as_of: moment, .. } = request;
+    if prefix.len() > MAX_PREFIX {
+        return Err(Invalid::new("id_prefix", "must be at most 2,113 bytes"));
+    }
+    Ok(ListStates {
+        ns: ns.parse()?,
+        kind: entity_kind("kind", kind)?.unwrap_or_default(),
+        state_type: if r#type.is_empty() { None } else { Some(r#type.parse()?) },
+        prefix,
+        as_of: as_of("as_of", moment)?,
+        page_size,
+        after,
+        deadline: deadline.unwrap_or_else(|| Deadline::after(serve::deadline::UNARY)),
+    })
 }
 
 fn query(request: QueryRequest, page_size: usize, position: Option<u64>) -> Result<Query, Invalid> {

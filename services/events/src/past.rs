@@ -1,6 +1,8 @@
 //! Owns reading the archive and the journal as one snapshot: in no moment is an event in neither or in both.
 //! Never decides who may see one.
 
+mod names;
+
 use std::{ops::Range, sync::Arc};
 
 use domain::{Entity, Mutation};
@@ -15,6 +17,8 @@ use crate::{
     journal::Reader,
     log,
 };
+
+pub(crate) use self::names::{Name, NamesOf, Read};
 
 /// Row groups of the archive that are looked at in one step.
 const STEP_GROUPS: usize = 16;

@@ -28,8 +28,10 @@ pub(crate) struct Sight<'a> {
     pub(crate) past: Past<'a>,
     caller: &'a Caller,
     tenant: TenantNo,
-    /// The latest state of names, as far as it matters here.
-    now: HashMap<(EntityKind, Key), Option<Seen>>,
+    /// States of names in moments that are asked for again and again, as far as they matter here: now, and `kept`.
+    known: HashMap<(Ulid, EntityKind, Key), Option<Seen>>,
+    kept: Ulid,
+    lookups: usize,
 }
 
 /// As much of a state as decides who sees it.
@@ -44,7 +46,35 @@ const NOW: Ulid = Ulid(u128::MAX);
 
 impl<'a> Sight<'a> {
     pub(crate) fn new(log: &'a EventLog, caller: &'a Caller, tenant: TenantNo) -> Self {
-        Self { past: Past::new(log), caller, tenant, now: HashMap::new() }
+        Self { past: Past::new(log), caller, tenant, known: HashMap::new(), kept: NOW, lookups: 0 }
+    }
+
+    /// Keeps what is known of this moment too.
+    pub(crate) fn keep(&mut self, moment: Ulid) {
+        self.kept = moment;
+    }
+
+    /// How many names were looked up until now to see who may see something.
+    pub(crate) fn lookups(&self) -> usize {
+        self.lookups
+    }
+
+    /// Spares a look-up: this is the newest mutation of a name.
+    pub(crate) fn remember(&mut self, entity: &Entity, latest: &Mutation) {
+        self.remember_as_of(entity, NOW, latest);
+    }
+
+    /// Spares a look-up: this is the newest mutation of a name up to a moment that is kept.
+    pub(crate) fn remember_as_of(&mut self, entity: &Entity, moment: Ulid, newest: &Mutation) {
+        self.known.insert((moment, entity.kind, entity.key.clone()), newest.latest().map(Seen::of));
+    }
+
+    /// The state that the newest mutation up to `until` made of a name that the caller gave; nothing where there is none,
+    /// or none that they may see both then and now.
+    pub(crate) fn state(&mut self, entity: &Entity, until: Ulid) -> Result<Option<State>, Refusal> {
+        let newest = self.past.newest(self.tenant, entity, until)?;
+        let Some(state) = newest.and_then(|newest| newest.after) else { return Ok(None) };
+        Ok(self.shows(entity, &state, until, Asked::ByName)?.then_some(state))
     }
 
     /// A mutation as the caller may see it: whole, without its state before, without provenance, or not at all.
@@ -93,7 +123,8 @@ impl<'a> Sight<'a> {
 
     /// Whether a state that was in force at `then` shows.
     pub(crate) fn shows(&mut self, entity: &Entity, state: &State, then: Ulid, asked: Asked) -> Result<bool, Refusal> {
-        if self.caller.may_read_all() {
+        let is_thing = entity.kind == EntityKind::Thing;
+        if self.caller.may_read_all() || is_thing && self.caller.may_read(entity.ns()) {
             return Ok(true);
         }
         let state = Seen::of(state);
@@ -142,16 +173,15 @@ impl<'a> Sight<'a> {
     }
 
     fn known(&mut self, entity: &Entity, at: Ulid) -> Result<Option<Seen>, Refusal> {
-        let name = (entity.kind, entity.key.clone());
-        if at == NOW
-            && let Some(known) = self.now.get(&name)
-        {
+        let name = (at, entity.kind, entity.key.clone());
+        if let Some(known) = self.known.get(&name) {
             return Ok(known.clone());
         }
+        self.lookups += 1;
         let newest = self.past.newest(self.tenant, entity, at)?;
         let known = newest.as_ref().and_then(Mutation::latest).map(Seen::of);
-        if at == NOW {
-            self.now.insert(name, known.clone());
+        if at == NOW || at == self.kept {
+            self.known.insert(name, known.clone());
         }
         Ok(known)
     }

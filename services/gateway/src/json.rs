@@ -13,7 +13,6 @@ mod thing;
 mod write;
 
 pub(crate) use event::{read_events, read_kind, read_lines};
-pub(crate) use mutation::changes;
 pub(crate) use namespace::read_namespace;
 pub(crate) use read::{Fields, Violations, parse, unknown};
 pub(crate) use relationship::read_relationship;
@@ -21,7 +20,7 @@ pub(crate) use thing::{read_patch, read_thing};
 
 // A program that talks gRPC shows and reads the same JSON.
 pub use event::{event, read_line};
-pub use mutation::mutation;
+pub use mutation::{changes, mutation};
 pub use namespace::namespace;
 pub use relationship::relationship;
 pub use thing::thing;

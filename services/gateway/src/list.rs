@@ -12,18 +12,21 @@ use crate::call::Call;
 use crate::json::{self, Writer};
 use crate::negotiate::{self, Representation};
 use crate::problem::Problem;
-use crate::{Gateway, reply};
+use crate::{Gateway, past, reply};
 
 /// GET and HEAD: `ns` is still percent-encoded.
 pub(crate) async fn read(gateway: &Gateway, call: &Call, ns: &str) -> Result<Response, Problem> {
-    let query = call.query(&["type", "page_size", "page_token"])?;
-    let page = query.page()?;
+    let query = call.query(&["type", "at", "page_size", "page_token"])?;
+    let (page, as_of) = (query.page()?, query.as_of("at")?);
     let ns = namespace(ns)?;
     let url = domain::url::namespace(&ns);
     if call.path() != url {
         return Ok(reply::redirect(call, &url));
     }
     negotiate::choose(call.headers(), &Representation::JSON)?;
+    if let Some(as_of) = as_of {
+        return past::list(gateway, call, &ns, query.text_or_empty("type"), as_of, page).await;
+    }
     let request = ListThingsRequest {
         ns: ns.as_str().to_owned(),
         r#type: query.text_or_empty("type"),

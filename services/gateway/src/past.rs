@@ -1,16 +1,18 @@
-//! Reads of the past of one name.
+//! Reads of the past.
 //!
 //! Owns the order of the two calls: the name is resolved first, behind whoever is writing it, and its newest mutation
-//! is what events must have seen before it answers. So a read of the past is never silently behind and repeats the same.
+//! is what events must have seen before it answers; without one name, all that was written before. So a read of the past
+//! is never silently behind and repeats the same.
 
 use axum::response::Response;
-use domain::AsOf;
+use domain::{AsOf, Namespace, Style};
 use http::StatusCode;
+use prost::Message as _;
 use proto::common::v1::Reason;
-use proto::convert::timestamp_to_wire;
+use proto::convert::{self, as_of_to_wire, timestamp_to_wire};
 use proto::events::v1::state::State;
-use proto::events::v1::{self as events, as_of};
-use proto::things::v1::{ResolveNameRequest, ResolveNameResponse};
+use proto::events::v1::{self as events};
+use proto::things::v1::{ResolveNameRequest, ResolveNameResponse, SettleRequest, Thing};
 
 use crate::Gateway;
 use crate::body::apart;
@@ -29,13 +31,16 @@ pub(crate) async fn resolve(
     name: &Name,
     as_of: Option<AsOf>,
 ) -> Result<ResolveNameResponse, Problem> {
-    let as_of = match as_of {
-        Some(AsOf::Time(time)) => Some(timestamp_to_wire(time)),
-        Some(AsOf::Ulid(_)) | None => None,
-    };
-    let request = ResolveNameRequest { key: Some(name.key()), kind: name.kind(), as_of };
+    let request = ResolveNameRequest { key: Some(name.key()), kind: name.kind(), as_of: time_of(as_of) };
     let answer = gateway.things().resolve_name(call.request(request)).await;
     answer.map(tonic::Response::into_inner).map_err(|status| name.problem(status))
+}
+
+fn time_of(as_of: Option<AsOf>) -> Option<prost_types::Timestamp> {
+    match as_of {
+        Some(AsOf::Time(time)) => Some(timestamp_to_wire(time)),
+        Some(AsOf::Ulid(_)) | None => None,
+    }
 }
 
 /// The state of a resolved name.
@@ -46,14 +51,10 @@ pub(crate) async fn state(
     resolved: &ResolveNameResponse,
     as_of: AsOf,
 ) -> Result<State, Problem> {
-    let as_of = match as_of {
-        AsOf::Time(time) => as_of::AsOf::Time(timestamp_to_wire(time)),
-        AsOf::Ulid(ulid) => as_of::AsOf::Ulid(ulid.to_string()),
-    };
     let request = events::StateAtRequest {
         key: resolved.key.clone(),
         kind: name.kind(),
-        as_of: Some(events::AsOf { as_of: Some(as_of) }),
+        as_of: Some(as_of_to_wire(as_of)),
         wait_for: resolved.last_ulid.clone(),
     };
     let answer = gateway.events().state_at(call.request(request)).await.map_err(|status| name.problem(status))?;
@@ -96,46 +97,86 @@ pub(crate) async fn diff(
     }
     let newest = || resolved.last_ulid.parse().map_err(|_| name.absent());
     let to = to.map_or_else(newest, Ok)?;
-    let before = state_or_none(gateway, call, name, &resolved, from).await?;
-    let after = state_or_none(gateway, call, name, &resolved, to).await?;
-    if before.is_none() && after.is_none() {
-        return Err(name.absent());
-    }
-    let bytes = before.as_deref().map_or(0, str::len) + after.as_deref().map_or(0, str::len);
-    let text = apart(bytes, (resolved.url, before, after), move |(url, before, after)| {
+    let request = events::DiffRequest {
+        key: resolved.key,
+        kind: name.kind(),
+        from: Some(as_of_to_wire(from)),
+        to: Some(as_of_to_wire(to)),
+        wait_for: resolved.last_ulid,
+    };
+    let answer = gateway.events().diff(call.request(request)).await.map_err(|status| name.problem(status))?;
+    let (difference, url) = (answer.into_inner(), resolved.url);
+    let text = apart(difference.encoded_len(), difference, move |difference| {
         let mut json = Writer::object();
         json.text("url", &url);
         json.text("from", &from.to_string());
         json.text("to", &to.to_string());
-        let parsed = |state: Option<String>| match state {
-            Some(state) => json::parse("state", state.as_bytes()),
-            None => Ok(domain::Json::Null),
-        };
-        json::changes(&mut json, &parsed(before)?, &parsed(after)?);
-        Ok::<_, domain::Invalid>(json.finish())
+        json::changes(&mut json, &difference);
+        json.finish()
     });
-    Ok(reply::json(StatusCode::OK, text.await?))
+    Ok(reply::json(StatusCode::OK, text.await))
 }
 
-async fn state_or_none(
+/// `/{ns}/?at=`: a page of the things of a namespace as they were. Events waits for all that was written before.
+pub(crate) async fn list(
     gateway: &Gateway,
     call: &Call,
-    name: &Name,
-    resolved: &ResolveNameResponse,
+    ns: &Namespace,
+    state_type: String,
     as_of: AsOf,
-) -> Result<Option<String>, Problem> {
-    match state(gateway, call, name, resolved, as_of).await {
-        Ok(state) => Ok(Some(text(&state, &resolved.url))),
-        Err(problem) if problem.reason() == Reason::NotFound => Ok(None),
-        Err(problem) => Err(problem),
-    }
+    page: Page,
+) -> Result<Response, Problem> {
+    let time = time_of(Some(as_of));
+    let settled = gateway.things().settle(call.request(SettleRequest { as_of: time })).await?;
+    let request = events::ListStatesAtRequest {
+        ns: ns.as_str().to_owned(),
+        r#type: state_type,
+        as_of: Some(as_of_to_wire(as_of)),
+        page_size: page.size,
+        page_token: page.token,
+        wait_for: settled.into_inner().cursor,
+        ..Default::default()
+    };
+    let answer = gateway.events().list_states_at(call.request(request)).await?.into_inner();
+    let events::ListStatesAtResponse { states, next_page_token, cost: _ } = answer;
+    let states = states.into_iter().filter_map(|state| state.state);
+    let things: Vec<_> = states
+        .filter_map(|state| match state {
+            State::Thing(thing) => Some(thing),
+            State::Relationship(_) => None,
+        })
+        .collect();
+    let style = style(gateway, call, &things, time).await?;
+    let mut json = Writer::with_capacity(16 << 10);
+    json.array("items", &things, |json, thing| json::thing(json, thing, &url(thing, style)));
+    json.text("next_page_token", &next_page_token);
+    Ok(reply::json(StatusCode::OK, json.finish()))
 }
 
-fn text(state: &State, url: &str) -> String {
-    let mut json = Writer::with_capacity(1_024);
-    match state {
-        State::Thing(thing) => json::thing(&mut json, thing, url),
-        State::Relationship(relationship) => json::relationship(&mut json, relationship, url),
+/// How the namespace of these is spelled, which any name in it says that the caller may still see. If they may see none
+/// of them any more, as a wiki.
+async fn style(
+    gateway: &Gateway,
+    call: &Call,
+    things: &[Thing],
+    as_of: Option<prost_types::Timestamp>,
+) -> Result<Style, Problem> {
+    for thing in things {
+        let request = ResolveNameRequest { key: thing.key.clone(), as_of, ..Default::default() };
+        match gateway.things().resolve_name(call.request(request)).await {
+            Ok(resolved) => return Ok(convert::style(resolved.into_inner().style)?),
+            Err(status) => {
+                let problem = Problem::from(status);
+                if problem.reason() != Reason::NotFound {
+                    return Err(problem);
+                }
+            }
+        }
     }
-    json.finish()
+    Ok(Style::default())
+}
+
+fn url(thing: &Thing, style: Style) -> String {
+    // What services send are keys.
+    convert::canonical_key("key", thing.key.clone()).map(|key| domain::url::encode(&key, style)).unwrap_or_default()
 }

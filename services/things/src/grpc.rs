@@ -8,6 +8,7 @@ use proto::convert::{
     relationship_to_wire, style, style_to_wire, thing_body, thing_patch, thing_to_wire, timestamp, visibility_to_wire,
 };
 use proto::things::v1::{self as wire, things_service_server::ThingsService};
+use serve::deadline::Deadline;
 use serve::page;
 use serve::{Caller, Refusal};
 use tonic::metadata::MetadataMap;
@@ -220,6 +221,13 @@ impl ThingsService for Things {
             last_ulid: last.to_string(),
             url,
         }))
+    }
+
+    async fn settle(&self, request: Request<wire::SettleRequest>) -> Result<Response<wire::SettleResponse>, Status> {
+        Caller::of(request.extensions())?;
+        let deadline = Deadline::of(request.extensions()).unwrap_or_else(|| Deadline::after(serve::deadline::UNARY));
+        let as_of = timestamp("as_of", request.into_inner().as_of).map_err(Refusal::from)?;
+        Ok(Response::new(wire::SettleResponse { cursor: self.settle(as_of, deadline).await? }))
     }
 }
 

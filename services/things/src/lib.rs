@@ -20,6 +20,7 @@ mod refuse;
 mod relationships;
 mod relay;
 mod resolve;
+mod settle;
 mod sight;
 mod store;
 
@@ -46,9 +47,10 @@ pub async fn open(config: Config, context: &Context, events: Peer) -> anyhow::Re
     let url = things_store.unwrap_or_else(|| format!("sqlite:{}", context.data_dir.join("things/things.db").display()));
     let (clock, readiness) = (context.clock.clone(), context.readiness.clone());
     let store = store::open(&url, clock.clone(), readiness.clone(), &tasks).await?;
-    let relay = Relay { outbox: store.outbox.clone(), events: EventsServiceClient::new(events), clock, readiness };
+    let events = EventsServiceClient::new(events);
+    let relay = Relay { outbox: store.outbox.clone(), events: events.clone(), clock, readiness };
     tasks.spawn("relay", |cancel| relay.run(cancel));
-    let service = ThingsServiceServer::new(Things { store, clock: context.clock.clone() })
+    let service = ThingsServiceServer::new(Things { store, clock: context.clock.clone(), events })
         .max_decoding_message_size(MAX_MESSAGE_IN)
         .max_encoding_message_size(MAX_MESSAGE_OUT);
     let routes = Ring::new("things", context).around(Routes::new(service));
@@ -59,6 +61,7 @@ pub async fn open(config: Config, context: &Context, events: Peer) -> anyhow::Re
 struct Things {
     store: Store,
     clock: Clock,
+    events: EventsServiceClient<Peer>,
 }
 
 /// Who asks for a change, and what its mutations say about that.

@@ -10,7 +10,8 @@ use domain::{Clock, Timestamp, parse_ulid};
 use prost::Message as _;
 use proto::common::v1::Reason;
 use proto::events::v1::events_service_client::EventsServiceClient;
-use proto::events::v1::{AppendRequest, Event, RelayBatch};
+use proto::events::v1::{AppendRequest, Event, RelayBatch, SubscribeRequest};
+use serve::deadline::Deadline;
 use serve::health::Readiness;
 use serve::{Peer, Refusal};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,20 @@ pub(crate) struct Relay {
     pub(crate) events: EventsServiceClient<Peer>,
     pub(crate) clock: Clock,
     pub(crate) readiness: Readiness,
+}
+
+/// A position of events behind everything that it has acknowledged until now: where somebody who begins to follow it
+/// would begin.
+pub(crate) async fn cursor(mut events: EventsServiceClient<Peer>, deadline: Deadline) -> Result<String, Refusal> {
+    let mut request = tonic::Request::new(SubscribeRequest::default());
+    request.set_timeout(deadline.remaining());
+    let first = async { events.subscribe(request).await?.into_inner().message().await };
+    let away = || Refusal::new(Reason::PeerUnavailable, "events did not say where it is");
+    match tokio::time::timeout_at(deadline.give_up(), first).await {
+        Ok(Ok(Some(first))) => Ok(first.cursor),
+        Ok(Ok(None)) | Err(_) => Err(away()),
+        Ok(Err(status)) => Err(Refusal::from_status(&status)),
+    }
 }
 
 impl Relay {

@@ -23,6 +23,16 @@ impl Things {
         kind: EntityKind,
         as_of: Option<Timestamp>,
     ) -> Result<Resolved, Refusal> {
+        self.pass(as_of).await?;
+        let resolved = self.store.things.resolve(caller, reference.clone(), kind).await?;
+        resolved.ok_or_else(|| match kind {
+            EntityKind::Thing => refuse::thing_not_found(&reference),
+            EntityKind::Relationship => refuse::relationship_not_found(&reference),
+        })
+    }
+
+    /// Waits until the clock is past `as_of` (or the time of the call).
+    pub(crate) async fn pass(&self, as_of: Option<Timestamp>) -> Result<(), Refusal> {
         let now = self.clock.now();
         let as_of = as_of.unwrap_or(now);
         if as_of > now {
@@ -31,10 +41,6 @@ impl Things {
         while self.clock.now() <= as_of {
             tokio::time::sleep(TICK).await;
         }
-        let resolved = self.store.things.resolve(caller, reference.clone(), kind).await?;
-        resolved.ok_or_else(|| match kind {
-            EntityKind::Thing => refuse::thing_not_found(&reference),
-            EntityKind::Relationship => refuse::relationship_not_found(&reference),
-        })
+        Ok(())
     }
 }

@@ -75,6 +75,10 @@ pub(crate) trait Outbox: Send + Sync {
 
     /// What has been committed and not acknowledged.
     fn backlog(&self) -> Backlog;
+
+    /// Returns once all that was committed before the call has been acknowledged. Waits for every write that was asked
+    /// for before, and no write after it draws a ULID at or below the present time of the clock.
+    fn settle(&self) -> Answer<'_, ()>;
 }
 
 /// The three of one backend, and what page tokens are sealed with: made with the database, so that it outlives a process.

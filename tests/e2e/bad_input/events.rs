@@ -4,8 +4,10 @@ use domain::Clock;
 use harness::cluster::Cluster;
 use http::Method;
 use proto::events::v1::{
-    AppendRequest, AsOf, Event, HistoryRequest, QueryRequest, StateAtRequest, SubscribeRequest, as_of,
+    AppendRequest, AsOf, DiffRequest, Event, HistoryRequest, ListStatesAtRequest, QueryRequest, StateAtRequest,
+    SubscribeRequest, as_of,
 };
+use proto::things::v1::SettleRequest;
 use serde_json::json;
 
 use super::{assert_nothing_stored, assert_problem, assert_refused, key, path, reason};
@@ -16,6 +18,9 @@ crate::on_both_topologies! {
     a_mutation_comes_from_a_relay_only,
     every_rule_of_a_read_of_events_is_told,
 }
+
+/// Of 2016.
+const ULID: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
 fn log() -> Event {
     Event { event_type: "log".into(), ..Event::default() }
@@ -148,6 +153,37 @@ async fn every_rule_of_a_read_of_events_is_told(cluster: &mut Cluster) {
         let refused = events.state_at(request).await.unwrap_err();
         assert_eq!((refused.code(), reason(&refused).as_str()), (tonic::Code::InvalidArgument, "FIELD_INVALID"));
     }
+    let at = |ulid: &str| Some(AsOf { as_of: Some(as_of::AsOf::Ulid(ulid.into())) });
+    let list = || ListStatesAtRequest { ns: "river".into(), as_of: at(ULID), ..Default::default() };
+    let cases: Vec<(ListStatesAtRequest, &str)> = vec![
+        (ListStatesAtRequest { ns: String::new(), ..list() }, "ns"),
+        (ListStatesAtRequest { ns: "River".into(), ..list() }, "ns"),
+        (ListStatesAtRequest { kind: 9, ..list() }, "kind"),
+        (ListStatesAtRequest { r#type: "a\0".into(), ..list() }, "type"),
+        (ListStatesAtRequest { id_prefix: "x".repeat(2_114), ..list() }, "id_prefix"),
+        (ListStatesAtRequest { as_of: None, ..list() }, "as_of"),
+        (ListStatesAtRequest { as_of: at("x"), ..list() }, "as_of.ulid"),
+        (ListStatesAtRequest { page_size: 1_001, ..list() }, "page_size"),
+        (ListStatesAtRequest { wait_for: "c1".into(), ..list() }, "wait_for"),
+    ];
+    for (bad, field) in cases {
+        assert_refused(events.list_states_at(bad).await, &[field]);
+    }
+    let diff = || DiffRequest { key: Some(key("river", "a", "")), from: at(ULID), ..Default::default() };
+    let cases: Vec<(DiffRequest, &str)> = vec![
+        (DiffRequest { key: None, ..diff() }, "key"),
+        (DiffRequest { key: Some(path("river/a")), ..diff() }, "key.path"),
+        (DiffRequest { kind: 9, ..diff() }, "kind"),
+        (DiffRequest { from: None, ..diff() }, "from"),
+        (DiffRequest { from: at("x"), ..diff() }, "from.ulid"),
+        (DiffRequest { to: Some(AsOf { as_of: None }), ..diff() }, "to"),
+        (DiffRequest { wait_for: "c1".into(), ..diff() }, "wait_for"),
+    ];
+    for (bad, field) in cases {
+        assert_refused(events.diff(bad).await, &[field]);
+    }
+    let bad = SettleRequest { as_of: Some(prost_types::Timestamp { seconds: 0, nanos: -1 }) };
+    assert_refused(cluster.things().await.settle(bad).await, &["as_of"]);
     let alien = |epoch, offset| domain::Cursor { epoch, offset }.to_string();
     for (cursor, why) in [
         ("x".to_owned(), "FIELD_INVALID"),
@@ -163,6 +199,9 @@ async fn every_rule_of_a_read_of_events_is_told(cluster: &mut Cluster) {
     }
     for query in ["at=yesterday", "at=", "view=diff", "view=diff&from=x", "view=histroy", "at=2026-01-31"] {
         assert_problem(&cluster.http().get(&format!("/river/a?{query}")).await, 400, "FIELD_INVALID");
+    }
+    for query in ["at=yesterday", "at=2026-01-31", "at=2020-01-01T00:00:00Z&page_size=0", "type=%00&at=x"] {
+        assert_problem(&cluster.http().get(&format!("/river/?{query}")).await, 400, "FIELD_INVALID");
     }
     for query in ["from=x", "order=up", "kind=person", "ns=River", "event_type=Log"] {
         assert_problem(&cluster.http().get(&format!("/_/events?{query}")).await, 400, "FIELD_INVALID");

@@ -18,7 +18,13 @@ async fn a_page_has_1_to_1000_items(cluster: &mut Cluster) {
     let http = cluster.http();
     http.put("/sea/a", &json!({"type": "T"})).await.expect(201);
     for page_size in ["0", "1001", "-1", "x", "1.5", "99999999999999999999"] {
-        for url in ["/sea/?", "/sea/a?view=history&", "/sea/a?view=relationships&", "/_/events?"] {
+        for url in [
+            "/sea/?",
+            "/sea/?at=2020-01-01T00:00:00Z&",
+            "/sea/a?view=history&",
+            "/sea/a?view=relationships&",
+            "/_/events?",
+        ] {
             let answer = http.get(&format!("{url}page_size={page_size}")).await;
             assert_problem(&answer, 400, "FIELD_INVALID");
             assert_eq!(answer.json()["errors"][0]["field"], "page_size");
@@ -40,14 +46,20 @@ async fn a_page_has_1_to_1000_items(cluster: &mut Cluster) {
 
 async fn a_token_is_good_only_for_what_it_was_given_for(cluster: &mut Cluster) {
     let http = cluster.http();
+    let mut bay = String::new();
     for (ns, id) in [("sea", "a"), ("sea", "b"), ("bay", "a"), ("bay", "b")] {
-        http.put(&format!("/{ns}/{id}"), &json!({"type": "T"})).await.expect(201);
+        let put = http.put(&format!("/{ns}/{id}"), &json!({"type": "T"})).await.expect(201);
+        bay = put.header("annals-ulid").to_owned();
     }
     let last = http.put("/sea/a", &json!({"type": "U"})).await.expect(200).header("annals-ulid").to_owned();
     let urls = [
         "/sea/?page_size=1".to_owned(),
         "/bay/?page_size=1".to_owned(),
         "/sea/?page_size=1&type=T".to_owned(),
+        format!("/sea/?page_size=1&at={last}"),
+        format!("/bay/?page_size=1&at={last}"),
+        format!("/sea/?page_size=1&type=T&at={bay}"),
+        format!("/sea/?page_size=1&at={bay}"),
         "/sea/a?view=history&page_size=1".to_owned(),
         format!("/_/events?page_size=1&wait_for={last}"),
         "/_/events?page_size=1&ns=sea".to_owned(),

@@ -117,6 +117,9 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
         Ask::get(THINGS, format!("{list}?page_size=1000")),
         Ask::get(THINGS, format!("{list}?type={}", secret.texts.r#type)),
         Ask::get(THINGS, format!("{list}?page_size=1&page_token={}", token("ListThings"))),
+        Ask::get(THINGS, format!("{list}?at={ulid}&page_size=1000")),
+        Ask::get(THINGS, format!("{list}?at={ulid}&type={}", secret.texts.r#type)),
+        Ask::get(THINGS, format!("{list}?at={ulid}&page_size=1&page_token={}", token("ListStatesAt"))),
     ]);
     let (event_type, entity) = (&secret.event_type, secret.entity_id().replace('#', "%23"));
     let all = "page_size=1000&order=newest_first&from=2020-01-01T00:00:00Z&to=2999-01-01T00:00:00Z";

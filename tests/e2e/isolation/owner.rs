@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use harness::cluster::Cluster;
 use proto::{
-    events::v1::{HistoryRequest, QueryRequest},
+    events::v1::{AsOf, HistoryRequest, ListStatesAtRequest, QueryRequest, as_of},
     things::v1::{ListRelationshipsRequest, ListThingsRequest},
 };
 
@@ -85,6 +85,11 @@ pub(crate) async fn given(cluster: &Cluster, keys: &Keys, world: &World) -> Give
     let request = QueryRequest { page_size: 1, ..Default::default() };
     let answer = events.query(signed(&keys.owner, request)).await.expect("queried");
     keep("Query", answer.into_inner().next_page_token);
+    let then = Some(as_of::AsOf::Ulid(named("a private thing").ulid.clone()));
+    let as_of = Some(AsOf { as_of: then });
+    let request = ListStatesAtRequest { ns: VAULT.into(), as_of, page_size: 1, ..Default::default() };
+    let answer = events.list_states_at(signed(&keys.owner, request)).await.expect("listed");
+    keep("ListStatesAt", answer.into_inner().next_page_token);
     given.cursor = middle(cluster, keys).await;
     given
 }

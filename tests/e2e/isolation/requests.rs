@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, FieldDescriptor, MethodDescriptor};
 use proto::{
-    common::v1::Key,
+    common::v1::{EntityKind, Key},
     events::v1::{
-        AppendRequest, AsOf, Event, HistoryRequest, QueryRequest, RelayBatch, Start, StateAtRequest, SubscribeRequest,
-        as_of,
+        AppendRequest, AsOf, DiffRequest, Event, HistoryRequest, ListStatesAtRequest, QueryRequest, RelayBatch, Start,
+        StateAtRequest, SubscribeRequest, as_of,
     },
     things::v1::{
         BatchGetThingsRequest, DeleteRelationshipRequest, DeleteThingRequest, GetRelationshipRequest, GetThingRequest,
@@ -37,7 +37,7 @@ pub(crate) struct Given {
 impl Given {
     /// Something for each that can be.
     pub(crate) fn example() -> Self {
-        let lists = ["ListThings", "ListRelationships", "History", "Query"];
+        let lists = ["ListThings", "ListRelationships", "History", "Query", "ListStatesAt"];
         let page_tokens = lists.map(|list| (list.to_owned(), "token".to_owned())).into();
         Self { page_tokens, cursor: "cursor".into() }
     }
@@ -45,7 +45,7 @@ impl Given {
 
 /// Whether a method changes nothing.
 pub(crate) fn is_read(method: &MethodDescriptor) -> bool {
-    let reads = ["Get", "BatchGet", "List", "Resolve", "History", "StateAt", "Query", "Subscribe"];
+    let reads = ["Get", "BatchGet", "List", "Resolve", "Settle", "History", "StateAt", "Diff", "Query", "Subscribe"];
     reads.iter().any(|verb| method.name().starts_with(verb))
 }
 
@@ -126,6 +126,7 @@ fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>) -> Option
     let relationship =
         || Relationship { key: key(), r#type: "T".into(), from: own("from"), to: own("to"), ..Relationship::default() };
     let ns = || secret.ns.clone();
+    let then = || Some(AsOf { as_of: Some(as_of::AsOf::Ulid(secret.ulid.clone())) });
     Some(match method {
         "GetThing" => GetThingRequest { key: key(), ..Default::default() }.encode_to_vec(),
         "PutThing" => PutThingRequest { thing: Some(thing()), ..Default::default() }.encode_to_vec(),
@@ -172,10 +173,17 @@ fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>) -> Option
             ..Default::default()
         }
         .encode_to_vec(),
-        "StateAt" => {
-            let as_of = Some(AsOf { as_of: Some(as_of::AsOf::Ulid(secret.ulid.clone())) });
-            StateAtRequest { key: key(), kind, as_of, ..Default::default() }.encode_to_vec()
+        "StateAt" => StateAtRequest { key: key(), kind, as_of: then(), ..Default::default() }.encode_to_vec(),
+        "ListStatesAt" => ListStatesAtRequest {
+            ns: ns(),
+            // As over HTTP, whose tokens are the same.
+            kind: if secret.kind == EntityKind::Thing { 0 } else { kind },
+            as_of: then(),
+            page_size: if path == "page_token" { 1 } else { WHOLE },
+            ..Default::default()
         }
+        .encode_to_vec(),
+        "Diff" => DiffRequest { key: key(), kind, from: then(), ..Default::default() }.encode_to_vec(),
         "Query" => QueryRequest {
             page_size: if path == "page_token" { 1 } else { WHOLE },
             entity_ns: if path == "entity_id" { ns() } else { String::new() },

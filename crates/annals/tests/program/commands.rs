@@ -22,6 +22,13 @@ fn what_is_put_can_be_read_changed_and_read_as_it_was() {
     let history = server.run("annals history example.com/Old_crane");
     assert!(history.contains("created") && history.contains("updated  data") && history.contains("rust"), "{history}");
 
+    let listed = server.run(&format!("annals list example.com/ --at {etag} --json"));
+    assert!(listed.contains(r#""url":"/example.com/Old_crane""#) && listed.contains(r#""data":{"t":3.0}"#), "{listed}");
+    let diff = server.run(&format!("annals diff example.com/Old_crane --from {etag}"));
+    assert!(diff.ends_with("/data/t\n- 3.0\n+ 2.50\n"), "{diff}");
+    let diff = server.run(&format!("annals diff example.com/Old_crane --from {etag} --json"));
+    assert!(diff.contains(r#""changes":[{"path":"/data/t","before":3.0,"after":2.50}]"#), "{diff}");
+
     let deleted = server.run("annals delete example.com/Old_crane");
     assert!(deleted.starts_with("deleted example.com/Old crane\n"), "{deleted}");
     server.run(&format!("annals get example.com/Old_crane --at {etag}"));

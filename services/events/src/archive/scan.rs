@@ -12,6 +12,7 @@ use std::{
 use proto::events::v1::Event;
 
 use self::group::Hit;
+pub(super) use self::group::{BATCH_ROWS, Place, ranges_of};
 use super::{
     Error,
     reader::{Cost, Footers},
@@ -99,7 +100,7 @@ impl<'a> Scan<'a> {
                 Step::Group(file, group) => {
                     groups += 1;
                     for (offset, row, event) in self.find(files[file], group, wanted, order, limit)? {
-                        hits.insert(rank_of(offset), Hit { file, group, row, event });
+                        hits.insert(rank_of(offset), Hit { place: Place { file, group, row }, event });
                     }
                     while hits.len() > limit {
                         hits.pop_last();

@@ -38,6 +38,8 @@ pub(crate) struct Wanted {
     pub(crate) entity_ns: Option<String>,
     /// With the variant.
     pub(crate) entity_id: Option<String>,
+    /// From the first to the last of these, as bytes.
+    pub(crate) entity_ids: Option<RangeInclusive<String>>,
     /// `thing` or `relationship`.
     pub(crate) entity_kind: Option<&'static str>,
     /// Taken in within, in milliseconds.
@@ -75,6 +77,7 @@ impl Wanted {
             event_types: Vec::new(),
             entity_ns: None,
             entity_id: None,
+            entity_ids: None,
             entity_kind: None,
             times: i64::MIN..i64::MAX,
             offsets: 0..u64::MAX,
@@ -138,16 +141,20 @@ impl Wanted {
             }
             _ => true,
         });
-        let by_id = self.entity_id.as_deref().and_then(|id| {
-            pages_of("entity_id", &|bounds, page| match bounds {
+        let by_text = |column: &str, low: &str, high: &str| {
+            pages_of(column, &|bounds, page| match bounds {
                 ColumnIndexMetaData::BYTE_ARRAY(bounds) => {
-                    let low = bounds.min_value(page).is_none_or(|low| low <= id.as_bytes());
-                    low && bounds.max_value(page).is_none_or(|high| id.as_bytes() <= high)
+                    bounds.min_value(page).is_none_or(|lowest| lowest <= high.as_bytes())
+                        && bounds.max_value(page).is_none_or(|highest| low.as_bytes() <= highest)
                 }
                 _ => true,
             })
-        });
-        [by_offset, by_id].into_iter().flatten().fold(all, |rows, pages| rows.intersection(&pages))
+        };
+        let by_id = self.entity_id.as_deref().and_then(|id| by_text("entity_id", id, id));
+        let by_ids = self.entity_ids.as_ref().and_then(|ids| by_text("entity_id", ids.start(), ids.end()));
+        let by_ns = self.entity_ns.as_deref().and_then(|ns| by_text("entity_ns", ns, ns));
+        let pages = [by_offset, by_id, by_ids, by_ns].into_iter().flatten();
+        pages.fold(all, |rows, pages| rows.intersection(&pages))
     }
 
     /// Which of these rows, which have [`COLUMNS`], are wanted.
@@ -168,6 +175,7 @@ impl Wanted {
                 && times_in.contains(&times.value(row))
                 && self.offsets.contains(&(offsets.value(row) as u64))
                 && is(self.entity_id.as_deref(), ids, row)
+                && self.entity_ids.as_ref().is_none_or(|range| ids.is_valid(row) && range_has(range, ids.value(row)))
                 && is(self.entity_ns.as_deref(), namespaces, row)
                 && is(self.entity_kind, kinds, row)
                 && (self.event_types.is_empty() || self.event_types.iter().any(|word| word == types_.value(row)))
@@ -188,6 +196,7 @@ impl Wanted {
         meets("tenant", self.tenant.as_str(), self.tenant.as_str())
             && is("entity_ns", &self.entity_ns)
             && is("entity_id", &self.entity_id)
+            && self.entity_ids.as_ref().is_none_or(|ids| meets("entity_id", ids.start(), ids.end()))
             && (self.event_types.is_empty() || self.event_types.iter().any(|word| meets("event_type", word, word)))
             && meets("ulid", &self.ulids.start().to_string(), &self.ulids.end().to_string())
     }
@@ -237,6 +246,10 @@ impl ArchivedFile {
             ulids: texts("ulid"),
         })
     }
+}
+
+fn range_has(range: &RangeInclusive<String>, text: &str) -> bool {
+    range.start().as_str() <= text && text <= range.end().as_str()
 }
 
 fn statistics_of<'a>(group: &'a RowGroupMetaData, column: &str) -> Option<&'a Statistics> {

@@ -33,11 +33,15 @@ impl Stored {
         self.tenant.parse().ok()
     }
 
+    /// What it is about.
+    pub(crate) fn entity(&self) -> Entity<'_> {
+        Entity { kind: self.entity_kind(), ns: &self.entity_ns, id: &self.entity_id }
+    }
+
     /// What the index keeps; nothing if the event is not one of ours.
     pub(crate) fn entry(&self, keys: &Keys, tenant: TenantNo) -> Option<Entry> {
         let ulid = parse_ulid("ulid", &self.ulid).ok()?;
-        let entity = Entity { kind: self.entity_kind(), ns: &self.entity_ns, id: &self.entity_id };
-        Some(keys.entry(tenant, ulid, &self.event_type, entity))
+        Some(keys.entry(tenant, ulid, &self.event_type, self.entity()))
     }
 }
 

@@ -2,16 +2,10 @@
 //!
 //! Owns the members of a history's items and of a difference.
 
-use std::collections::HashMap;
-
-use domain::Json;
 use proto::events::v1 as wire;
 
 use super::{Writer, relationship, thing};
 use proto::events::v1::state::State;
-
-/// Fields of a state that a client gives: what a difference is about.
-const COMPARED: [&str; 7] = ["type", "from", "to", "visibility", "content", "code", "data"];
 
 /// Writes the members of a mutation. `url` is the canonical URL path of what it changed.
 pub fn mutation(json: &mut Writer, mutation: &wire::Mutation, url: &str) {
@@ -43,93 +37,61 @@ fn state(json: &mut Writer, name: &str, state: Option<&wire::State>, url: &str) 
     }
 }
 
-/// Writes `changes`: each value that differs between two states (as JSON, or null where there was none), by its JSON
-/// Pointer (RFC 6901), with `before` and `after` where it is there. Objects are compared member by member, everything
-/// else whole.
-pub(crate) fn changes(json: &mut Writer, before: &Json, after: &Json) {
-    let mut found = Vec::new();
-    for name in COMPARED {
-        compare(&mut format!("/{name}"), before.get(name), after.get(name), &mut found);
-    }
-    json.array("changes", found, |json, Change { path, before, after }| {
-        json.text("path", &path);
-        json.optional_number("before", before);
-        json.optional_number("after", after);
+/// Writes `changes`: each value that differs between two states, by its JSON Pointer (RFC 6901), with `before` and
+/// `after` where it is there.
+pub fn changes(json: &mut Writer, difference: &wire::DiffResponse) {
+    let wire::DiffResponse { before, after, changes, cost: _ } = difference;
+    json.array("changes", changes, |json, change| {
+        let wire::Change { path, operation: _, before: old, after: new, hunks: _ } = change;
+        json.text("path", path);
+        if path == "/content" {
+            json.optional_text("before", content(before.as_ref()));
+            json.optional_text("after", content(after.as_ref()));
+        } else {
+            json.json("before", old);
+            json.json("after", new);
+        }
     });
 }
 
-struct Change<'a> {
-    path: String,
-    before: Option<&'a Json>,
-    after: Option<&'a Json>,
-}
-
-fn compare<'a>(path: &mut String, before: Option<&'a Json>, after: Option<&'a Json>, found: &mut Vec<Change<'a>>) {
-    if before == after {
-        return;
-    }
-    let (Some(Json::Object(old)), Some(Json::Object(new))) = (before, after) else {
-        found.push(Change { path: path.clone(), before, after });
-        return;
-    };
-    let mut added: HashMap<&str, &Json> = new.iter().map(|(name, value)| (&**name, value)).collect();
-    let mut members: Vec<_> = old.iter().map(|(name, value)| (name, Some(value), added.remove(&**name))).collect();
-    let added = new.iter().filter(|(name, _)| added.contains_key(&**name));
-    members.extend(added.map(|(name, value)| (name, None, Some(value))));
-    for (name, before, after) in members {
-        let length = path.len();
-        path.push('/');
-        path.push_str(&name.replace('~', "~0").replace('/', "~1"));
-        compare(path, before, after, found);
-        path.truncate(length);
+fn content(state: Option<&wire::State>) -> Option<&str> {
+    match state?.state.as_ref()? {
+        State::Thing(thing) => thing.content.as_deref(),
+        State::Relationship(_) => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proto::things::v1::Thing;
+
     use super::*;
-    use crate::json::parse;
-
-    fn difference(before: &str, after: &str) -> String {
-        let state = |text: &str| parse("state", text.as_bytes()).unwrap();
-        let mut json = Writer::object();
-        changes(&mut json, &state(before), &state(after));
-        json.finish()
-    }
 
     #[test]
-    fn values_that_differ_are_named_by_pointer_and_the_rest_is_not() {
-        let before = r#"{"type":"A","data":{"a/b":{"c":1},"d":[1],"same":0},"etag":"1"}"#;
-        let after = r#"{"type":"A","content":"x","data":{"a/b":{"c":1.0,"new":null},"same":0},"etag":"2"}"#;
-        assert_eq!(
-            difference(before, after),
-            concat!(
-                r#"{"changes":[{"path":"/content","after":"x"},{"path":"/data/a~1b/c","before":1,"after":1.0},"#,
-                r#"{"path":"/data/a~1b/new","after":null},{"path":"/data/d","before":[1]}]}"#
-            )
-        );
-    }
-
-    /// As many members as 1 MiB holds: to look each one up among all the others would take minutes.
-    #[test]
-    fn a_difference_of_many_members_is_in_their_order() {
-        let data = |range: std::ops::Range<u32>, value: u8| {
-            let members: Vec<_> = range.map(|number| format!("\"{number}\":{value}")).collect();
-            format!(r#"{{"data":{{{}}}}}"#, members.join(","))
+    fn a_change_has_its_path_and_what_was_and_is_there() {
+        let state = |content: &str| {
+            let thing = Thing { content: Some(content.into()), ..Thing::default() };
+            Some(wire::State { state: Some(State::Thing(thing)) })
         };
-        let expected = (0..=100_000).map(|number| match number {
-            0 => r#"{"path":"/data/0","before":0}"#.to_owned(),
-            100_000 => r#"{"path":"/data/100000","after":1}"#.to_owned(),
-            number => format!(r#"{{"path":"/data/{number}","before":0,"after":1}}"#),
-        });
-        let expected: Vec<_> = expected.collect();
-        let changes = difference(&data(0..100_000, 0), &data(1..100_001, 1));
-        assert!(changes == format!(r#"{{"changes":[{}]}}"#, expected.join(",")), "{}", &changes[..200]);
-    }
-
-    #[test]
-    fn a_creation_has_no_before_and_equal_states_have_no_changes() {
-        assert_eq!(difference("null", r#"{"type":"A"}"#), r#"{"changes":[{"path":"/type","after":"A"}]}"#);
-        assert_eq!(difference(r#"{"data":{"a":1,"b":2}}"#, r#"{"data":{"b":2,"a":1}}"#), r#"{"changes":[]}"#);
+        let change = |path: &str, before: &str, after: &str| wire::Change {
+            path: path.into(),
+            before: before.into(),
+            after: after.into(),
+            ..wire::Change::default()
+        };
+        let changes =
+            vec![change("/content", "", ""), change("/data/a~1b/c", "1", "1.0"), change("/data/d", "[1]", "")];
+        let mut difference =
+            wire::DiffResponse { before: state("x\n"), after: state("y"), changes, ..Default::default() };
+        let written = |difference: &wire::DiffResponse| {
+            let mut json = Writer::object();
+            self::changes(&mut json, difference);
+            json.finish()
+        };
+        let rest = r#"{"path":"/data/a~1b/c","before":1,"after":1.0},{"path":"/data/d","before":[1]}]}"#;
+        let content = r#"{"changes":[{"path":"/content","before":"x\n","after":"y"},"#;
+        assert_eq!(written(&difference), format!("{content}{rest}"));
+        difference.before = None;
+        assert_eq!(written(&difference), format!(r#"{{"changes":[{{"path":"/content","after":"y"}},{rest}"#));
     }
 }

@@ -213,6 +213,10 @@ cases! {
         a_waiting_relay_is_woken_by_a_commit
         an_acknowledged_batch_does_not_come_again_after_a_restart
         an_unacknowledged_batch_comes_again_after_a_restart
+        it_is_settled_once_all_that_was_committed_before_is_acknowledged
+        what_was_acknowledged_is_settled_after_a_restart
+        no_write_after_a_settling_is_at_or_before_its_time
+        a_settling_counts_every_write_that_was_asked_for_before
     }
     imports {
         an_import_puts_things_and_relationships_in_order

@@ -133,4 +133,17 @@ impl Outbox for Sqlite {
     fn backlog(&self) -> Backlog {
         self.waiting.backlog()
     }
+
+    fn settle(&self) -> Answer<'_, ()> {
+        async move {
+            let last = self.writer.submit(|transaction| {
+                // As in `resolve`.
+                transaction.clock().ulid();
+                Ok(transaction.ledger.next_sequence - 1)
+            });
+            self.waiting.acknowledged(last.await?).await;
+            Ok(())
+        }
+        .boxed()
+    }
 }

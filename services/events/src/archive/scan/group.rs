@@ -1,7 +1,7 @@
 //! Owns reading the rows of one row group: those that are wanted are found by a few columns, then fetched with all; at
 //! once where that is little, because each time is a round trip. Never decides which group is read next.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use arrow_array::{RecordBatch, UInt32Array, cast::AsArray as _, types};
 use arrow_select::take::take_record_batch;
@@ -27,20 +27,27 @@ use super::{
 };
 use crate::index::Order;
 
-/// Rows that are decoded at a time.
-const BATCH_ROWS: usize = 1_024;
+/// Rows that are decoded at a time; whole ones may be large.
+pub(in super::super) const BATCH_ROWS: usize = 1_024;
+const WHOLE_ROWS: usize = 16;
 /// Rows that are looked through without asking the Bloom filters first, which is a request: two pages.
 const FEW_ROWS: usize = 4_096;
 /// Rows whose texts are not larger are found and fetched at once; so many bytes are held of all such rows together.
 const SMALL_BYTES: u64 = 4 << 20;
 const HELD_BYTES: u64 = 16 << 20;
 
+/// Where a row is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(in super::super) struct Place {
+    pub(in super::super) file: usize,
+    pub(in super::super) group: usize,
+    pub(in super::super) row: usize,
+}
+
 /// A row that is wanted.
 #[derive(Clone, Debug)]
 pub(super) struct Hit {
-    pub(super) file: usize,
-    pub(super) group: usize,
-    pub(super) row: usize,
+    pub(super) place: Place,
     /// If it was decoded when it was found.
     pub(super) event: Option<Event>,
 }
@@ -66,7 +73,7 @@ impl Scan<'_> {
         let mut places = places_of(&selection);
         let mut found = Vec::new();
         let columns = (!is_small).then_some(&wanted::COLUMNS[..]);
-        self.read(file, group, columns, selection, |rows| {
+        self.read(file, group, columns, BATCH_ROWS, selection, |rows| {
             let places: Vec<_> = places.by_ref().take(rows.num_rows()).collect();
             let looked_at = if is_small { rows.project(&wanted::COLUMNS.map(place_of))? } else { rows.clone() };
             let offsets = looked_at.column(wanted::COLUMNS.len() - 1).as_primitive::<types::Int64Type>();
@@ -94,31 +101,48 @@ impl Scan<'_> {
 
     /// The events of these hits, in the order of their ranks.
     pub(super) fn fetch(&mut self, files: &[&ArchivedFile], hits: &mut [(u64, Hit)]) -> Result<Vec<Event>, Error> {
-        let mut events = BTreeMap::new();
-        let mut by_place = Vec::new();
+        let (mut events, mut unread) = (BTreeMap::new(), Vec::new());
         for (rank, hit) in hits {
             match hit.event.take() {
                 Some(event) => drop(events.insert(*rank, event)),
-                None => by_place.push((hit.file, hit.group, hit.row, *rank)),
+                None => unread.push((*rank, hit.place)),
             }
         }
-        by_place.sort_unstable();
-        self.cost.rows += by_place.len() as u64;
-        for chunk in by_place.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1)) {
-            let (file, group, ..) = chunk[0];
-            let selection = selection(chunk.iter().map(|(_, _, row, _)| *row));
-            let mut read = Vec::with_capacity(chunk.len());
-            self.read(files[file], group, None, selection, |rows| {
-                read.extend(columns::events_of(&rows));
-                Ok(false)
-            })?;
-            events.extend(chunk.iter().map(|(.., rank)| *rank).zip(read));
-        }
+        events.extend(self.fetch_at(files, &unread, usize::MAX)?.unwrap_or_default());
         Ok(events.into_values().collect())
     }
 
+    /// The events at these places, by their ranks; nothing if they have more than `max_bytes`.
+    pub(in super::super) fn fetch_at(
+        &mut self,
+        files: &[&ArchivedFile],
+        places: &[(u64, Place)],
+        max_bytes: usize,
+    ) -> Result<Option<BTreeMap<u64, Event>>, Error> {
+        let mut by_place: Vec<_> = places.iter().map(|(rank, place)| (*place, *rank)).collect();
+        by_place.sort_unstable();
+        let (mut events, mut bytes) = (BTreeMap::new(), 0);
+        for chunk in by_place.chunk_by(|(one, _), (other, _)| (one.file, one.group) == (other.file, other.group)) {
+            let Place { file, group, .. } = chunk[0].0;
+            let selection = selection(chunk.iter().map(|(place, _)| place.row));
+            let mut read = Vec::with_capacity(chunk.len());
+            self.read(files[file], group, None, WHOLE_ROWS, selection, |rows| {
+                let decoded = columns::events_of(&rows);
+                bytes += decoded.iter().map(prost::Message::encoded_len).sum::<usize>();
+                read.extend(decoded);
+                Ok(bytes > max_bytes)
+            })?;
+            self.cost.rows += read.len() as u64;
+            if bytes > max_bytes {
+                return Ok(None);
+            }
+            events.extend(chunk.iter().map(|(_, rank)| *rank).zip(read));
+        }
+        Ok(Some(events))
+    }
+
     /// The footer of a file.
-    pub(super) fn footer(&mut self, file: &ArchivedFile) -> Result<ArrowReaderMetadata, Error> {
+    pub(in super::super) fn footer(&mut self, file: &ArchivedFile) -> Result<ArrowReaderMetadata, Error> {
         let mut reader = FileReader::open(self.store, &file.location, file.bytes, Reader::Caller)?;
         let footer = self.store.wait(self.footers.of(&mut reader));
         self.cost.add(reader.cost());
@@ -146,12 +170,14 @@ impl Scan<'_> {
         Ok(true)
     }
 
-    /// Reads rows of a row group, of `columns` in that order (all of them without), until `is_enough`.
-    fn read(
+    /// Reads rows of a row group, of `columns` in the order of the file (all of them without), some at a time, until
+    /// `is_enough`.
+    pub(in super::super) fn read(
         &mut self,
         file: &ArchivedFile,
         group: usize,
         columns: Option<&[&str]>,
+        at_a_time: usize,
         selection: RowSelection,
         mut is_enough: impl FnMut(RecordBatch) -> Result<bool, Error>,
     ) -> Result<(), Error> {
@@ -163,7 +189,7 @@ impl Scan<'_> {
                 ProjectionMask::roots(footer.parquet_schema(), columns.iter().map(|column| place_of(column)))
             });
             let mut rows = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, footer)
-                .with_batch_size(BATCH_ROWS)
+                .with_batch_size(at_a_time)
                 .with_row_groups(vec![group])
                 .with_projection(mask)
                 .with_row_selection(selection)
@@ -211,6 +237,11 @@ fn overlaps(selection: &RowSelection, start: usize, end: usize) -> bool {
 
 /// The places of the rows that a selection selects.
 fn places_of(selection: &RowSelection) -> impl Iterator<Item = usize> + use<> {
+    ranges_of(selection).into_iter().flatten()
+}
+
+/// The same, as ranges that ascend.
+pub(in super::super) fn ranges_of(selection: &RowSelection) -> Vec<Range<usize>> {
     let mut next = 0;
     let mut ranges = Vec::new();
     for selector in selection.iter() {
@@ -219,7 +250,7 @@ fn places_of(selection: &RowSelection) -> impl Iterator<Item = usize> + use<> {
         }
         next += selector.row_count;
     }
-    ranges.into_iter().flatten()
+    ranges
 }
 
 /// Selects these rows of a group, which ascend.

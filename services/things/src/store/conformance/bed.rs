@@ -7,8 +7,9 @@ use futures::FutureExt as _;
 use prost::Message as _;
 use proto::common::v1::Reason;
 use proto::convert::{NewRelationship, ThingPatch, new_event};
+use proto::events::v1::events_service_client::EventsServiceClient;
 use serve::health::Readiness;
-use serve::{Caller, Refusal, Tasks};
+use serve::{Caller, Peer, Refusal, Routes, Tasks};
 use tempfile::TempDir;
 use tokio::time::{Duration, timeout};
 
@@ -40,7 +41,9 @@ impl Bed {
     async fn open(url: String, clock: Clock, dir: TempDir) -> Self {
         let tasks = Tasks::new("things");
         let store = open(&url, clock.clone(), Readiness::default(), &tasks).await.unwrap();
-        let things = Things { store: store.clone(), clock: clock.clone() };
+        // No case asks events for anything.
+        let events = EventsServiceClient::new(Peer::local(Routes::default()));
+        let things = Things { store: store.clone(), clock: clock.clone(), events };
         Self { things, store, clock, url, tasks, dir }
     }
 

@@ -1,6 +1,7 @@
 //! The outbox, as the relay sees it.
 
 use domain::{Condition, State};
+use futures::FutureExt as _;
 use proto::common::v1::Reason;
 
 use super::bed::{Bed, keyed, mutation, note, owner};
@@ -116,4 +117,62 @@ pub(crate) async fn an_unacknowledged_batch_comes_again_after_a_restart(bed: Bed
     assert_eq!((again.relay, bed.take(again, None).await), (lease.relay, batch.clone()));
     assert_eq!(mutation(&batch.payloads[0]).ulid, put.state.etag.0);
     assert_eq!(bed.get(&owner(), "onet/a").await.unwrap(), put.state);
+}
+
+pub(crate) async fn it_is_settled_once_all_that_was_committed_before_is_acknowledged(bed: Bed) {
+    bed.store.outbox.settle().await.unwrap();
+    bed.put("onet/a", "one").await;
+    let lease = bed.lease().await;
+    let first = bed.take(lease, None).await;
+    bed.put("onet/a", "two").await;
+    let mut settled = bed.store.outbox.settle();
+    // So that it has asked before what comes next.
+    assert!(settled.as_mut().now_or_never().is_none());
+    bed.put("onet/a", "three").await;
+    let second = bed.take(lease, Some(first.number)).await;
+    assert!(settled.as_mut().now_or_never().is_none(), "the second put is taken and not acknowledged");
+    bed.put("onet/a", "four").await;
+    bed.take(lease, Some(second.number)).await;
+    settled.await.unwrap();
+    assert!(bed.store.outbox.settle().now_or_never().is_none(), "the fourth put is not acknowledged");
+}
+
+pub(crate) async fn what_was_acknowledged_is_settled_after_a_restart(bed: Bed) {
+    bed.put("onet/a", "one").await;
+    assert_eq!(bed.batches().await.len(), 1);
+    let bed = bed.reopened().await;
+    bed.store.outbox.settle().await.unwrap();
+    bed.put("onet/a", "two").await;
+    let bed = bed.reopened().await;
+    let mut settled = bed.store.outbox.settle();
+    assert!(settled.as_mut().now_or_never().is_none());
+    assert_eq!(bed.batches().await.len(), 1);
+    settled.await.unwrap();
+}
+
+pub(crate) async fn no_write_after_a_settling_is_at_or_before_its_time(bed: Bed) {
+    let now = bed.clock.now();
+    bed.clock.advance(1);
+    bed.store.outbox.settle().await.unwrap();
+    bed.clock.advance(-60_000);
+    assert!(bed.put("onet/a", "one").await.state.updated_at() > now);
+}
+
+pub(crate) async fn a_settling_counts_every_write_that_was_asked_for_before(bed: Bed) {
+    for round in 0..20 {
+        let text = round.to_string();
+        let put = bed.put("onet/a", &text);
+        let settled = async {
+            let settled = bed.store.outbox.settle();
+            let relayed = async {
+                // It waits for the put, so there is a batch once that is done.
+                bed.woken().await;
+                bed.batches().await
+            };
+            futures::join!(settled, relayed)
+        };
+        let (_, (settled, batches)) = futures::join!(put, settled);
+        settled.unwrap();
+        assert_eq!(batches.len(), 1);
+    }
 }

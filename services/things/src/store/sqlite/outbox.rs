@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use domain::{Clock, TenantId};
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use ulid::Ulid;
 
 use super::failure::Failure;
@@ -42,6 +42,11 @@ impl Ledger {
             .query_row(sql, [], |row| Ok(Self { next_sequence: row.get(0)?, rows: row.get(1)?, bytes: row.get(2)? }))
     }
 
+    /// The last row that was acknowledged: numbers have no gaps, because what is undone gives them back.
+    fn acknowledged(&self) -> i64 {
+        self.next_sequence - 1 - self.rows as i64
+    }
+
     /// How many rows were added since `before`.
     pub(super) fn added_since(&self, before: &Self) -> i64 {
         self.next_sequence - before.next_sequence
@@ -53,6 +58,8 @@ impl Ledger {
 pub(super) struct Waiting {
     backlog: Mutex<Backlog>,
     bell: Notify,
+    /// The number of the last row that was acknowledged.
+    acknowledged: watch::Sender<i64>,
 }
 
 impl Waiting {
@@ -64,6 +71,7 @@ impl Waiting {
     pub(super) fn publish(&self, ledger: &Ledger, has_more: bool) {
         let backlog = Backlog { rows: ledger.rows, bytes: ledger.bytes };
         *self.backlog.lock().unwrap_or_else(PoisonError::into_inner) = backlog;
+        self.acknowledged.send_replace(ledger.acknowledged());
         if has_more {
             self.bell.notify_one();
         }
@@ -71,6 +79,12 @@ impl Waiting {
 
     pub(super) async fn wait(&self) {
         self.bell.notified().await;
+    }
+
+    /// Returns once the row of this number has been acknowledged.
+    pub(super) async fn acknowledged(&self, last: i64) {
+        let mut acknowledged = self.acknowledged.subscribe();
+        acknowledged.wait_for(|acknowledged| *acknowledged >= last).await.expect("who tells of it is borrowed here");
     }
 }
 

@@ -14,12 +14,13 @@ mod reader;
 mod scan;
 mod store;
 mod table;
+mod takeover;
 mod verify;
 mod view;
 mod wanted;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
     sync::{
         Mutex, MutexGuard, PoisonError, RwLock,
@@ -48,6 +49,7 @@ pub(crate) use self::{
     reader::Cost,
     scan::{Found, Scan},
     table::Table,
+    takeover::Handover,
     verify::Status,
     view::View,
     wanted::Wanted,
@@ -71,12 +73,17 @@ pub(crate) struct Archive {
     is_stopping: AtomicBool,
 }
 
+/// The files and the catalog in a directory, made if they are not there.
+fn open(dir: &Path, runtime: Handle) -> Result<(Store, Catalog), Error> {
+    let store = Store::directory(&dir.join("archive"), runtime)?;
+    Ok((store, Catalog::open(&dir.join("catalog.db"))?))
+}
+
 impl Archive {
     /// Opens the archive in a directory, made if it is not there: the catalog is `catalog.db` beside `archive`.
     /// Refused if another journal feeds it.
     pub(crate) fn open(dir: &Path, identity: Identity, clock: Clock, runtime: Handle) -> Result<Self, Error> {
-        let store = Store::directory(&dir.join("archive"), runtime)?;
-        let catalog = Catalog::open(&dir.join("catalog.db"))?;
+        let (store, catalog) = open(dir, runtime)?;
         let committer = Committer { store: &store, catalog: &catalog, identity, clock: &clock };
         let read = |table| TableView::read(&store, committer.load(table)?);
         let views = Views::new([read(Table::Events)?, read(Table::History)?]);
@@ -155,6 +162,7 @@ impl Archive {
             remove: BTreeSet::new(),
             positions: Some((present.position(), position)),
             expire: Vec::new(),
+            properties: HashMap::new(),
         };
         self.commit(table, &change)
     }

@@ -4,11 +4,14 @@
 //! may see of the past.
 //! Never changes an event, and never holds the present: that is things.
 
+mod adopt;
 mod append;
+mod append_stream;
 mod archive;
 mod config;
 mod derive;
 mod disk;
+mod drain;
 mod filter;
 mod flush;
 mod grpc;
@@ -33,16 +36,19 @@ mod fold_test;
 #[cfg(test)]
 mod model_test;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
+use domain::Clock;
 use proto::events::v1::events_service_server::EventsServiceServer;
 use serve::Routes;
 use serve::{Context, Service, Tasks, layers::Ring};
 use tokio::runtime::Handle;
 
 pub use self::{
+    adopt::Adopted,
     config::{Bytes, Config},
+    drain::{Drained, Error as DrainError},
     journal::OpenError,
 };
 use self::{grpc::Grpc, log::EventLog};
@@ -79,4 +85,22 @@ pub async fn open(config: Config, context: &Context) -> anyhow::Result<Service> 
         .max_encoding_message_size(MAX_MESSAGE_OUT);
     let routes = Ring::new("events", context).around(Routes::new(service));
     Ok(Service { name: "events", routes, http: None, tasks })
+}
+
+/// Gives the archive in the data directory to the journal there, which must be empty. Then the old journal is drained; if
+/// it `is_lost`, the service opens without. The service must not run. Blocks, on a runtime of several threads.
+pub fn adopt(data_dir: &Path, is_lost: bool) -> Result<Adopted, OpenError> {
+    adopt::adopt(&data_dir.join("events"), is_lost, &Clock::system(), &Handle::current())
+}
+
+/// Appends what only the old journal in `from` has to the one in the data directory that took over from it; tells
+/// `progress` after each append. The service must not run. Blocks, on a runtime of several threads.
+pub fn drain(
+    config: &Config,
+    data_dir: &Path,
+    from: &Path,
+    progress: impl FnMut(&Drained),
+) -> Result<Drained, DrainError> {
+    let (dir, clock, runtime) = (data_dir.join("events"), Clock::system(), Handle::current());
+    drain::drain(&dir, from, config.journal(), &clock, &runtime, progress)
 }

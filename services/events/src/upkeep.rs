@@ -39,6 +39,7 @@ impl EventLog {
             match step.map_err(|panic| panic.to_string()) {
                 Ok(Ok(())) => pause = TICK,
                 Ok(Err(Error::Stopping)) => return,
+                Ok(Err(error @ Error::Mismatch { .. })) => return self.superseded(&error),
                 Ok(Err(error)) => {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     tracing::error!(error = &error as &dyn std::error::Error, "the archive is not kept up");
@@ -54,7 +55,16 @@ impl EventLog {
         }
     }
 
+    /// Another journal feeds the archive: from now on nothing is appended here, and the process is not ready.
+    pub(crate) fn superseded(&self, why: &Error) {
+        let why = format!("another journal has taken over, what only this one has can be drained into it: {why}");
+        tracing::error!(error = why, "nothing is appended any more");
+        self.journal.supersede(&why);
+        self.readiness.block("archive", why);
+    }
+
     fn keep_up_once(&self, expires: bool) -> Result<(), Error> {
+        self.archive.check_owner()?;
         for table in Table::ALL {
             self.archive.compact_once(table)?;
             if expires {

@@ -54,6 +54,8 @@ pub(crate) struct Change {
     pub(crate) positions: Option<(u64, u64)>,
     /// Snapshots that go.
     pub(crate) expire: Vec<i64>,
+    /// Properties that are set. With an owner among them, the table is taken from whoever has it.
+    pub(crate) properties: HashMap<String, String>,
 }
 
 /// A table as its current metadata says.
@@ -118,19 +120,28 @@ impl Committer<'_> {
             // Whoever was first has made it.
             self.catalog.swap(table.name(), None, &location)?;
         }
-        let location = self.catalog.current(table.name())?.ok_or(Error::Conflict { table: table.name() })?;
-        let metadata: TableMetadata = serde_json::from_slice(&self.store.get(&location)?)
-            .map_err(|error| iceberg::Error::new(iceberg::ErrorKind::DataInvalid, error.to_string()))?;
-        let loaded = Loaded { table, metadata: Arc::new(metadata), location };
+        let loaded = self.find(table)?.ok_or(Error::Conflict { table: table.name() })?;
         self.check_owner(&loaded)?;
         Ok(loaded)
+    }
+
+    /// The table as it is now, whoever feeds it; nothing if there is none.
+    pub(crate) fn find(&self, table: Table) -> Result<Option<Loaded>, Error> {
+        let Some(location) = self.catalog.current(table.name())? else { return Ok(None) };
+        let metadata: TableMetadata = serde_json::from_slice(&self.store.get(&location)?)
+            .map_err(|error| iceberg::Error::new(iceberg::ErrorKind::DataInvalid, error.to_string()))?;
+        Ok(Some(Loaded { table, metadata: Arc::new(metadata), location }))
     }
 
     /// Makes a change, on the table as it is then. When it returns, readers and the next start see it.
     pub(crate) fn commit(&self, table: Table, change: &Change) -> Result<Loaded, Error> {
         for _ in 0..TRIES {
-            let loaded = self.load(table)?;
-            if is_done(&loaded.metadata, change.id) {
+            let loaded = if change.properties.contains_key(JOURNAL_ID) {
+                self.find(table)?.ok_or(Error::Conflict { table: table.name() })?
+            } else {
+                self.load(table)?
+            };
+            if is_done(&loaded.metadata, change) {
                 return Ok(loaded);
             }
             if change.positions.is_some_and(|(from, _)| from != loaded.position()) {
@@ -178,8 +189,8 @@ impl Committer<'_> {
         let now = self.clock.now().millis().max(previous.last_updated_ms());
         let builder = TableMetadata::clone(&previous).into_builder(Some(loaded.location.clone()));
         let builder = builder.remove_snapshots(&change.expire);
-        if !change.expire.is_empty() && change.add.is_empty() && change.remove.is_empty() {
-            return Ok(builder.build()?.metadata);
+        if change.is_without_snapshot() {
+            return Ok(builder.set_properties(change.properties.clone())?.build()?.metadata);
         }
         // 63 of the id's random bits.
         let snapshot_id = (change.id.0 as u64 >> 1) as i64;
@@ -314,9 +325,20 @@ impl Writing<'_, '_> {
     }
 }
 
+impl Change {
+    /// Whether it leaves the rows as they are, and up to where they are there.
+    fn is_without_snapshot(&self) -> bool {
+        let is_about_metadata = !self.expire.is_empty() || !self.properties.is_empty();
+        is_about_metadata && self.add.is_empty() && self.remove.is_empty()
+    }
+}
+
 /// Whether a change has been made.
-fn is_done(metadata: &TableMetadata, id: Ulid) -> bool {
-    let id = id.to_string();
+fn is_done(metadata: &TableMetadata, change: &Change) -> bool {
+    if !change.properties.is_empty() {
+        return change.properties.iter().all(|(name, value)| metadata.properties().get(name) == Some(value));
+    }
+    let id = change.id.to_string();
     metadata.snapshots().any(|snapshot| snapshot.summary().additional_properties.get(COMMIT_ID) == Some(&id))
 }
 

@@ -185,6 +185,25 @@ impl<'a> Scan<'a> {
         Ok(events.into_values().collect())
     }
 
+    /// Reads all rows of a file, of `columns` in the order of the table (all of them without).
+    pub(crate) fn read_all(
+        &mut self,
+        file: &ArchivedFile,
+        columns: Option<&[&str]>,
+        mut each: impl FnMut(RecordBatch),
+    ) -> Result<(), Error> {
+        let footer = self.footer(file)?;
+        for (number, group) in footer.metadata().row_groups().iter().enumerate() {
+            let rows = group.num_rows() as usize;
+            let all = RowSelection::from_consecutive_ranges(std::iter::once(0..rows), rows);
+            self.read(file, number, columns, all, |rows| {
+                each(rows);
+                false
+            })?;
+        }
+        Ok(())
+    }
+
     fn footer(&mut self, file: &ArchivedFile) -> Result<ArrowReaderMetadata, Error> {
         let mut reader = FileReader::open(self.store, &file.location, file.bytes)?;
         let footer = self.store.wait(self.footers.of(&mut reader));

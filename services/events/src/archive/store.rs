@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
+    hash::{BuildHasher as _, RandomState},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     sync::{
@@ -33,6 +34,8 @@ pub(crate) struct Store {
     objects: Arc<dyn ObjectStore>,
     directory: PathBuf,
     runtime: Handle,
+    /// Begins the names of the unfinished files of this process: a writer that was taken over from may still be at work.
+    process: String,
     /// Numbers the unfinished files of this process.
     unfinished: AtomicU64,
     /// Directories with names that are not durable yet.
@@ -74,6 +77,7 @@ impl Store {
             objects: Arc::new(objects),
             directory,
             runtime,
+            process: format!("{:016x}", RandomState::new().hash_one(())),
             unfinished: AtomicU64::new(0),
             unsynced: Arc::default(),
         };
@@ -118,7 +122,7 @@ impl Store {
         let number = self.unfinished.fetch_add(1, Ordering::Relaxed);
         let directory = path.parent().expect("a file of the archive has a directory");
         fs::create_dir_all(directory).map_err(Error::io(directory))?;
-        let unfinished = self.directory.join(format!("{number}.{UNFINISHED}"));
+        let unfinished = self.directory.join(format!("{}-{number}.{UNFINISHED}", self.process));
         let file = File::create(&unfinished).map_err(Error::io(&unfinished))?;
         let (root, unsynced) = (self.directory.clone(), Arc::clone(&self.unsynced));
         Ok(Upload { file: BufWriter::new(file), unfinished, path, root, unsynced })

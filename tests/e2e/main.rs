@@ -12,6 +12,7 @@ mod isolation;
 mod onet;
 mod past;
 mod relationships;
+mod streams;
 mod things;
 mod urls;
 

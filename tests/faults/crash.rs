@@ -13,6 +13,7 @@ pub(crate) mod machine;
 pub(crate) mod past;
 pub(crate) mod request;
 pub(crate) mod shared;
+pub(crate) mod streams;
 pub(crate) mod world;
 
 use anyhow::Context;

@@ -13,3 +13,4 @@ mod random;
 mod scene;
 mod sqlite;
 mod sync_calls;
+mod takeover;

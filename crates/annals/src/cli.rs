@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::{
     archive,
     client::{Client, Connection},
-    delete, diff, events, get, history, import, key, link, list, namespace, patch, put, serving,
+    delete, diff, events, get, history, import, key, link, list, namespace, patch, put, serving, takeover,
 };
 
 /// The current state, the whole history and the meaning of everything that has a name.
@@ -71,7 +71,7 @@ impl<A: clap::Args> At<A> {
 
 /// Every command, `serve` with a flag for each setting.
 fn command() -> clap::Command {
-    Cli::command().subcommand(serving::command().display_order(0))
+    Cli::command().subcommand(serving::command().display_order(0)).mut_subcommand("archive", takeover::add_to)
 }
 
 /// Runs the command of this process.
@@ -82,6 +82,12 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         let (matches, mistakes) = serve::config::parse(command());
         let matches = matches.subcommand_matches(serving::NAME).expect("the first argument is the subcommand");
         return serving::run(matches, mistakes).await;
+    }
+    if takeover::is_asked(&std::env::args_os().skip(1).collect::<Vec<_>>()) {
+        let (matches, mistakes) = serve::config::parse(command());
+        let archive = matches.subcommand_matches("archive").expect("the first argument is the subcommand");
+        takeover::run(archive, mistakes).await?;
+        return Ok(ExitCode::SUCCESS);
     }
     let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
     match cli.command {

@@ -14,7 +14,7 @@ use tonic::Status;
 use crate::{
     append,
     client::Client,
-    import::{self, Source},
+    import::{self, Progress, Source},
 };
 
 /// A file of `samples/` and the arguments of `annals import` that load it.
@@ -83,7 +83,9 @@ pub(crate) async fn load(client: &Client) -> anyhow::Result<()> {
         import(sample, client).await?;
     }
     if !has_events(client).await? {
-        append::load(Source::embedded(EVENTS), client.clone()).await.context("samples/events.ndjson")?;
+        let source = Source::embedded(EVENTS);
+        let mut progress = Progress::new("events.ndjson", source.length, source.position.clone(), true);
+        append::load(source, client.clone(), &mut progress).await.context("samples/events.ndjson")?;
     }
     import(last, client).await
 }

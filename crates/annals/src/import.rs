@@ -22,8 +22,9 @@ use tokio::{sync::mpsc, task};
 
 use crate::{client::Client, render};
 
-use self::{data::DataTemplate, parse::Parser, plan::Plan, progress::Progress, send::Sender, template::Template};
+use self::{data::DataTemplate, parse::Parser, plan::Plan, send::Sender, template::Template};
 pub(crate) use self::{
+    progress::Progress,
     read::{Format, Rows, Source},
     report::Report,
 };

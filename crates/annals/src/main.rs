@@ -22,6 +22,7 @@ mod patch;
 mod put;
 mod render;
 mod serving;
+mod takeover;
 mod write;
 
 use std::process::ExitCode;

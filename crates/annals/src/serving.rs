@@ -31,7 +31,8 @@ serve::settings! {
     }
 }
 
-type Settings = (Config, serve::Config, things::Config, events::Config);
+/// All that the services of one process need to know.
+pub(crate) type Settings = (Config, serve::Config, things::Config, events::Config);
 
 const AFTER: &str = "\
 Examples:

@@ -25,6 +25,8 @@ pub struct Limits {
     pub connections: usize,
     /// HTTP/2 streams at a time on one connection.
     pub streams: u32,
+    /// Bytes of requests that one HTTP/2 connection may send before they are taken; each stream may send 1 MiB.
+    pub window: u32,
     /// Bytes of the headers of one request.
     pub header_bytes: u32,
     /// From the connection to its first request; for HTTP/1.1 also from one answer to the whole headers of the next
@@ -46,6 +48,7 @@ impl Limits {
         Self {
             connections: 1024,
             streams: 200,
+            window: 1 << 20,
             header_bytes: 16 * 1024,
             handshake: Duration::from_secs(10),
             idle: Duration::from_mins(2),
@@ -56,9 +59,13 @@ impl Limits {
 
     /// For a service that other services of Annals call.
     pub fn peer() -> Self {
-        Self { age: Some(Duration::from_secs(30)), ..Self::public() }
+        // A stream that is held back must not hold back its neighbours: they are other callers'.
+        Self { age: Some(Duration::from_secs(30)), window: 64 << 20, ..Self::public() }
     }
 }
+
+/// Bytes of one HTTP/2 stream that may be sent before they are taken.
+const STREAM_WINDOW: u32 = 1 << 20;
 
 /// h2 counts the streams that it resets for the caller's mistakes; a connection with more is one of an attacker.
 const LOCAL_ERROR_RESETS: usize = 1024;
@@ -142,6 +149,8 @@ fn builder(limits: &Limits, tasks: &Owned) -> Builder<Owned> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(limits.window)
         .max_local_error_reset_streams(LOCAL_ERROR_RESETS)
         .max_pending_accept_reset_streams(PENDING_ACCEPT_RESETS)
         .max_header_list_size(limits.header_bytes)

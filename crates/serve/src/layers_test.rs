@@ -294,6 +294,24 @@ async fn a_tenant_above_its_quota_is_refused_with_the_time_to_come_back() {
     ask(&mut client, keyed(query("x"), &key.text)).await.expect("as was told");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_requests_above_its_quota_is_held_back() {
+    let key = Keyring::generate(&"acme".parse().expect("a tenant"), "appender", &[crate::auth::Scope::WriteEvents]);
+    let (context, _) = stub::context_with_keys(&format!("{}quotas = {{ bytes_per_second = 100 }}\n", key.entry));
+    let mut client = Stub::default().client(&context);
+    let event = proto::events::v1::Event { event_type: "x".repeat(190), ..Default::default() };
+    let batch = move |batch| proto::events::v1::AppendStreamRequest { events: vec![event.clone()], batch };
+    let began = tokio::time::Instant::now();
+    let request = keyed(Request::new(futures::stream::iter((1..=5).map(batch))), &key.text);
+    let mut told = client.append_stream(request).await.expect("open").into_inner();
+    let mut batches = Vec::new();
+    while let Some(answer) = told.message().await.expect("it is not refused") {
+        batches.push(answer.batch);
+    }
+    assert_eq!(batches, [1, 2, 3, 4, 5]);
+    assert!(began.elapsed() >= Duration::from_secs(8), "1,000 bytes passed in {:?}", began.elapsed());
+}
+
 #[tokio::test]
 async fn a_call_that_is_given_up_ends_its_verb() {
     let stub = Stub::default();

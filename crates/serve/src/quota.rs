@@ -120,6 +120,13 @@ impl Admitted {
         counters.bytes.used += bytes as f64;
     }
 
+    /// How long until what a stream has sent fits its tenant's quota; until then nothing more is read of it. Other calls
+    /// are refused before they begin.
+    pub fn owed(&self) -> Option<Duration> {
+        let Some(Counted { counters, limit: Some(limit), is_stream: true }) = &self.0 else { return None };
+        counters.lock().unwrap_or_else(PoisonError::into_inner).bytes.wait(*limit, 0.0)
+    }
+
     /// Whether this counts anything at all.
     pub fn is_metered(&self) -> bool {
         self.0.is_some()

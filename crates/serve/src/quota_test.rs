@@ -65,3 +65,15 @@ async fn another_tenant_and_another_service_are_not_held_back() {
         usage.admit(&Caller::peer(caller().tenant), false).expect("a peer");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_waits_until_what_it_sent_is_paid() {
+    let usage = usage("bytes_per_second = 1000");
+    let (stream, unary) =
+        (usage.admit(&caller(), true).expect("a stream"), usage.admit(&caller(), false).expect("a call"));
+    assert_eq!(stream.owed(), None);
+    stream.received(3000);
+    assert_eq!((stream.owed(), unary.owed()), (Some(Duration::from_secs(2)), None));
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(stream.owed(), None);
+}

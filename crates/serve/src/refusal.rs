@@ -250,7 +250,8 @@ pub fn code(reason: Reason) -> Code {
         | Reason::CanonicalMissing
         | Reason::RelationshipsExhausted
         | Reason::DependentsExceeded
-        | Reason::RelayGap => Code::FailedPrecondition,
+        | Reason::RelayGap
+        | Reason::JournalMismatch => Code::FailedPrecondition,
         Reason::RelayBehind | Reason::JournalUnavailable | Reason::StoreUnavailable | Reason::PeerUnavailable => {
             Code::Unavailable
         }

@@ -8,14 +8,14 @@ use futures::stream::{self, BoxStream};
 use proto::events::v1::events_service_client::EventsServiceClient;
 use proto::events::v1::events_service_server::{EventsService, EventsServiceServer};
 use proto::events::v1::{
-    AppendRequest, AppendResponse, Archive, CompactArchiveRequest, CompactArchiveResponse, DiffRequest, DiffResponse,
-    ExpireArchiveRequest, ExpireArchiveResponse, GetArchiveRequest, HistoryRequest, HistoryResponse,
-    ListStatesAtRequest, ListStatesAtResponse, QueryRequest, QueryResponse, StateAtRequest, StateAtResponse,
-    SubscribeRequest, SubscribeResponse, VerifyArchiveRequest, VerifyArchiveResponse,
+    AppendRequest, AppendResponse, AppendStreamRequest, AppendStreamResponse, Archive, CompactArchiveRequest,
+    CompactArchiveResponse, DiffRequest, DiffResponse, ExpireArchiveRequest, ExpireArchiveResponse, GetArchiveRequest,
+    HistoryRequest, HistoryResponse, ListStatesAtRequest, ListStatesAtResponse, QueryRequest, QueryResponse,
+    StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse, VerifyArchiveRequest, VerifyArchiveResponse,
 };
 use tokio::sync::Notify;
 use tonic::service::Routes;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::auth::{Caller, Keyring, PeerKey};
 use crate::deadline::Deadline;
@@ -132,6 +132,19 @@ impl EventsService for Stub {
     async fn append(&self, request: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
         let ulids = request.get_ref().events.iter().map(|_| "stored".to_owned()).collect();
         Ok(Response::new(AppendResponse { ulids, ..AppendResponse::default() }))
+    }
+
+    type AppendStreamStream = BoxStream<'static, Result<AppendStreamResponse, Status>>;
+
+    async fn append_stream(
+        &self,
+        request: Request<Streaming<AppendStreamRequest>>,
+    ) -> Result<Response<Self::AppendStreamStream>, Status> {
+        let answers = request.into_inner().map(|message| {
+            let AppendStreamRequest { events: _, batch } = message?;
+            Ok(AppendStreamResponse { batch, ..AppendStreamResponse::default() })
+        });
+        Ok(Response::new(answers.boxed()))
     }
 
     async fn history(&self, _: Request<HistoryRequest>) -> Result<Response<HistoryResponse>, Status> {

@@ -21,7 +21,7 @@ const OLDEST_ULID: i64 = 24 * 3_600_000;
 /// How far ahead a client's own ULID may be.
 const NEWEST_ULID: i64 = 5 * 60_000;
 /// When a full queue or a failing disk is worth another try.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// The ULIDs of a batch, and where it is.
 #[derive(Debug)]
@@ -35,6 +35,12 @@ impl EventLog {
     /// Stores a client's events, all or none. When it returns they are on disk.
     pub(crate) async fn append(&self, caller: &Caller, events: Vec<NewEvent>) -> Result<Stored, Refusal> {
         caller.require_write_events()?;
+        let (ulids, batch) = self.batch(caller, events)?;
+        Ok(Stored { ulids, appended: self.store(batch).await? })
+    }
+
+    /// A client's events as the journal takes them, and their ULIDs.
+    pub(crate) fn batch(&self, caller: &Caller, events: Vec<NewEvent>) -> Result<(Vec<Ulid>, Batch), Refusal> {
         if events.iter().any(|event| event.body.event_type.is_mutation()) {
             caller.require_peer()?;
             return Err(Refusal::invalid_field("relay", "is required: mutations come from a relay only"));
@@ -57,12 +63,16 @@ impl EventLog {
             ulids.push(ulid);
             self.put(&mut batch, (tenant, caller.tenant.clone()), ulid, event);
         }
-        Ok(Stored { ulids, appended: self.store(batch).await? })
+        Ok((ulids, batch))
     }
 
-    /// Has the journal store a batch, and tells whether it can.
+    /// Has the journal store a batch.
     pub(crate) async fn store(&self, batch: Batch) -> Result<Appended, Refusal> {
-        let stored = self.journal.append(batch).await;
+        self.told(self.journal.append(batch).await)
+    }
+
+    /// Tells whether the journal can be written, by what became of an append.
+    pub(crate) fn told<T>(&self, stored: Result<T, AppendError>) -> Result<T, Refusal> {
         match &stored {
             Ok(_) => self.readiness.clear("journal"),
             Err(error @ AppendError::Unavailable(_)) => self.readiness.failed("journal", error.to_string()),
@@ -81,6 +91,11 @@ impl EventLog {
         let event = Event { ulid, tenant, timestamp: Timestamp::MIN, body, keep, epoch, journal_offset: 0 };
         let mut event = event_to_wire(event);
         event.timestamp = None;
+        self.push(batch, number, ulid, &event);
+    }
+
+    /// Encodes an event, which has no `timestamp`, into a batch.
+    pub(crate) fn push(&self, batch: &mut Batch, number: TenantNo, ulid: Ulid, event: &proto::events::v1::Event) {
         let kind = EntityKind::try_from(event.entity_kind).unwrap_or_default();
         let entity = Entity { kind, ns: &event.entity_ns, id: &event.entity_id };
         let entry = self.keys.entry(number, ulid, &event.event_type, entity);
@@ -107,6 +122,7 @@ fn refusal(error: &AppendError) -> Refusal {
         AppendError::Unavailable(_) => {
             Refusal::new(Reason::JournalUnavailable, error.to_string()).retry_after(RETRY_AFTER)
         }
+        AppendError::Superseded(_) => Refusal::new(Reason::JournalMismatch, error.to_string()),
         AppendError::Gap { last, .. } => Refusal::new(Reason::RelayGap, error.to_string()).with("last_batch", last),
     }
 }

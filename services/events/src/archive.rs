@@ -17,12 +17,13 @@ mod scan;
 mod sorted;
 mod store;
 mod table;
+mod takeover;
 mod verify;
 mod view;
 mod wanted;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     path::Path,
     sync::{
         Mutex, MutexGuard, PoisonError, RwLock,
@@ -55,6 +56,7 @@ pub(crate) use self::{
     sorted::Incoming,
     store::{Access, Place},
     table::Table,
+    takeover::Handover,
     verify::Status,
     view::View,
     wanted::Wanted,
@@ -78,20 +80,37 @@ pub(crate) struct Archive {
     is_stopping: AtomicBool,
 }
 
+/// Where an archive is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    pub(crate) place: Place,
+    pub(crate) catalog: Choice,
+}
+
+/// The files and the catalog of the service in `dir`, made if they are not there: the catalog is the chosen one, or
+/// `catalog.db`, the files are at their place.
+fn open(
+    dir: &Path,
+    site: &Site,
+    identity: Identity,
+    clock: &Clock,
+    runtime: Handle,
+) -> Result<(Store, Catalog), Error> {
+    let catalog = Catalog::open(&site.catalog, dir, &runtime)?;
+    let place = catalog.furnish(&site.place, identity, clock, &runtime)?;
+    Ok((Store::open(&place, dir, runtime)?, catalog))
+}
+
 impl Archive {
-    /// Opens the archive of the service in `dir`, made if it is not there: the catalog is the chosen one, or `catalog.db`,
-    /// the files are at their place. Refused if another journal feeds it.
+    /// Opens the archive of the service in `dir`, made if it is not there. Refused if another journal feeds it.
     pub(crate) fn open(
         dir: &Path,
-        place: &Place,
-        choice: &Choice,
+        site: &Site,
         identity: Identity,
         clock: Clock,
         runtime: Handle,
     ) -> Result<Self, Error> {
-        let catalog = Catalog::open(choice, dir, &runtime)?;
-        let place = catalog.furnish(place, identity, &clock, &runtime)?;
-        let store = Store::open(&place, dir, runtime)?;
+        let (store, catalog) = open(dir, site, identity, &clock, runtime)?;
         let committer = Committer { store: &store, catalog: &catalog, identity, clock: &clock };
         Table::ALL.into_iter().try_for_each(|table| claim::check(&committer, table))?;
         let read = |table| TableView::read(&store, committer.load(table)?);
@@ -167,6 +186,7 @@ impl Archive {
             remove: BTreeSet::new(),
             positions: Some((present.position(), position)),
             expire: Vec::new(),
+            properties: HashMap::new(),
         };
         self.commit(table, &change)
     }

@@ -8,7 +8,7 @@ use serve::config::{Mistake, Mistakes, Setting};
 
 pub use self::bucket::{ArchiveUrl, Endpoint, Secret};
 use crate::{
-    archive::{Access, Address, Choice, Place},
+    archive::{Access, Address, Choice, Place, Site},
     flush::Flush,
     journal::Settings,
 };
@@ -76,8 +76,13 @@ impl Config {
         Settings { segment_bytes: journal_segment_bytes.0, queue_bytes: journal_queue_bytes.0 as usize }
     }
 
+    /// Where the archive is kept. The mistakes are those that no setting shows by itself.
+    pub(crate) fn site(&self) -> Result<Site, Mistakes> {
+        Ok(Site { place: self.place()?, catalog: self.catalog()? })
+    }
+
     /// Which catalog the archive has; refused if there are settings for another kind of it.
-    pub(crate) fn catalog(&self) -> Result<Choice, Mistakes> {
+    fn catalog(&self) -> Result<Choice, Mistakes> {
         let choice = Choice {
             address: self.archive_catalog.clone(),
             token: self.archive_catalog_token.clone(),
@@ -94,7 +99,7 @@ impl Config {
     }
 
     /// Where the archive is. The mistakes are those that no setting shows by itself.
-    pub(crate) fn place(&self) -> Result<Place, Mistakes> {
+    fn place(&self) -> Result<Place, Mistakes> {
         let is_vending = self.is_vending();
         let mut mistakes = Vec::new();
         let mut mistake = |name: &str, problem: &str| {

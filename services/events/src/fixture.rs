@@ -14,11 +14,12 @@ use serve::{
     Caller,
     auth::{Pattern, Right, Scope},
 };
+use tokio::runtime::Handle;
 use ulid::Ulid;
 
 use crate::{
     EventLog,
-    archive::{self, Choice, Place, Table},
+    archive::{self, Choice, Place, Site, Table},
     journal::{RelayBatch, Settings},
 };
 
@@ -30,8 +31,20 @@ pub(crate) struct Fixture {
     relayed: u64,
 }
 
+/// The directory of a log that nobody has open.
+pub(crate) struct Closed {
+    pub(crate) clock: Clock,
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) relayed: u64,
+}
+
 pub(crate) const SETTINGS: Settings = Settings { segment_bytes: 1 << 16, queue_bytes: 1 << 20 };
 pub(crate) const RELAY: Ulid = Ulid(42);
+
+/// An archive in the directory of the service.
+pub(crate) fn here() -> Site {
+    Site { place: Place::Here, catalog: Choice::default() }
+}
 
 impl Fixture {
     pub(crate) fn new() -> Self {
@@ -43,9 +56,19 @@ impl Fixture {
 
     /// The same directory after a restart.
     pub(crate) fn reopened(self) -> Self {
+        self.closed().opened()
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// The directory after the end.
+    pub(crate) fn closed(self) -> Closed {
         let Self { log, clock, dir, relayed } = self;
         drop(Arc::into_inner(log).expect("nobody else holds the log"));
-        Self { log: open(&dir, &clock), clock, dir, relayed }
+        Closed { clock, dir, relayed }
     }
 
     /// Moves up to so many bytes of the journal into the archive.
@@ -104,14 +127,23 @@ impl Fixture {
     }
 }
 
+impl Closed {
+    /// Its log, open again.
+    pub(crate) fn opened(self) -> Fixture {
+        let Self { clock, dir, relayed } = self;
+        Fixture { log: open(&dir, &clock), clock, dir, relayed }
+    }
+}
+
 fn open(dir: &tempfile::TempDir, clock: &Clock) -> Arc<EventLog> {
-    // The archive waits with a runtime, which a test's own thread may not do.
+    let open = |runtime: &Handle| EventLog::open(dir.path(), SETTINGS, &here(), clock.clone(), runtime.clone()).unwrap();
+    Arc::new(apart(open))
+}
+
+/// Does what blocks on a thread of its own: the archive waits with a runtime, which a test's own thread may not do.
+pub(crate) fn apart<T: Send>(work: impl FnOnce(&Handle) -> T + Send) -> T {
     static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
-    let (dir, clock) = (dir.path().to_owned(), clock.clone());
-    let open = move || {
-        EventLog::open(&dir, SETTINGS, &Place::Here, &Choice::default(), clock, RUNTIME.handle().clone()).unwrap()
-    };
-    Arc::new(std::thread::spawn(open).join().unwrap())
+    std::thread::scope(|scope| scope.spawn(|| work(RUNTIME.handle())).join().unwrap())
 }
 
 fn mutation(ulid: Ulid, before: Option<State>, after: Option<State>) -> Mutation {

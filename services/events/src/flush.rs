@@ -66,6 +66,7 @@ impl EventLog {
             match flushed {
                 Ok(()) => pause = TICK,
                 Err(Error::Archive(archive::Error::Stopping)) => return,
+                Err(Error::Archive(error @ archive::Error::Mismatch { .. })) => return self.superseded(&error),
                 Err(error) => {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     metrics::counter!("annals_archive_flush_failures_total").increment(1);

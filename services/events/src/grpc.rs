@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use domain::{Entity, EntityKind, EventType, Id, Invalid, Key, Timestamp, Variant, parse_ulid};
+use domain::{Cursor, Entity, EntityKind, EventType, Id, Invalid, Key, Timestamp, Variant, parse_ulid};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use prost::Message as _;
 use proto::{
@@ -11,11 +11,11 @@ use proto::{
         timestamp,
     },
     events::v1::{
-        self as wire, AppendRequest, AppendResponse, CompactArchiveRequest, CompactArchiveResponse, DiffRequest,
-        DiffResponse, ExpireArchiveRequest, ExpireArchiveResponse, GetArchiveRequest, HistoryRequest, HistoryResponse,
-        ListStatesAtRequest, ListStatesAtResponse, QueryRequest, QueryResponse, StateAtRequest, StateAtResponse,
-        SubscribeRequest, SubscribeResponse, VerifyArchiveRequest, VerifyArchiveResponse,
-        events_service_server::EventsService,
+        self as wire, AppendRequest, AppendResponse, AppendStreamRequest, AppendStreamResponse, CompactArchiveRequest,
+        CompactArchiveResponse, DiffRequest, DiffResponse, ExpireArchiveRequest, ExpireArchiveResponse,
+        GetArchiveRequest, HistoryRequest, HistoryResponse, ListStatesAtRequest, ListStatesAtResponse, QueryRequest,
+        QueryResponse, StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse, VerifyArchiveRequest,
+        VerifyArchiveResponse, events_service_server::EventsService,
     },
 };
 use serve::{
@@ -24,11 +24,12 @@ use serve::{
     page::{self, Binding, Seal},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use ulid::Ulid;
 
 use crate::{
     EventLog,
+    append_stream::{Acknowledged, Sent},
     archive::Cost,
     diff::{Compared, Diff},
     filter::{About, Filter},
@@ -70,6 +71,31 @@ impl EventsService for Grpc {
             cursor: self.log.cursor(stored.appended.end).to_string(),
             duplicates: stored.appended.duplicates.into_iter().map(|place| place as i32).collect(),
         }))
+    }
+
+    type AppendStreamStream = Answers<AppendStreamResponse>;
+
+    async fn append_stream(
+        &self,
+        request: Request<Streaming<AppendStreamRequest>>,
+    ) -> Result<Response<Self::AppendStreamStream>, Status> {
+        let (_, extensions, messages) = request.into_parts();
+        let sent = messages.map(|message| {
+            let AppendStreamRequest { events, batch } = message.map_err(|status| Refusal::from_status(&status))?;
+            Ok(Sent { batch, events: new_events(events) })
+        });
+        let told = self.log.append_stream(Caller::of(&extensions)?, sent, Deadline::of(&extensions))?;
+        let log = Arc::clone(&self.log);
+        let answers = told.map(move |told| {
+            let Acknowledged { batch, ulids, appended } = told?;
+            Ok(AppendStreamResponse {
+                batch,
+                ulids: ulids.iter().map(ToString::to_string).collect(),
+                cursor: log.cursor(appended.end).to_string(),
+                duplicates: appended.duplicates.into_iter().map(|place| place as i32).collect(),
+            })
+        });
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn history(&self, request: Request<HistoryRequest>) -> Result<Response<HistoryResponse>, Status> {
@@ -146,13 +172,22 @@ impl EventsService for Grpc {
         let page_size = page::size(std::mem::take(&mut request.page_size))?;
         let (token, wait_for) = (std::mem::take(&mut request.page_token), std::mem::take(&mut request.wait_for));
         let binding = Binding::new(&caller.tenant, &[b"query", &request.encode_to_vec()]);
-        let position = binding.position(&token, |bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)))?;
+        // A token of an earlier journal holds where that one's events are still where they were.
+        let position = binding.position(&token, |bytes| {
+            let (epoch, offset) = bytes.split_at_checked(8)?;
+            let [epoch, offset] = [epoch, offset].map(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
+            let cursor = Cursor { epoch: epoch?, offset: offset? };
+            self.log.has(cursor).then_some(cursor.offset)
+        })?;
         let query = query(request, page_size, position).map_err(Refusal::from)?;
         self.log.wait_for(&caller, &wait_for, deadline).await?;
         let page = self.log.query(&caller, query).await?;
         Ok(Response::new(QueryResponse {
             events: page.events,
-            next_page_token: page.next.map(|next| binding.token(&next.to_le_bytes())).unwrap_or_default(),
+            next_page_token: page
+                .next
+                .map(|next| binding.token(&position_token(self.log.cursor(next))))
+                .unwrap_or_default(),
             cost: Some(cost_to_wire(page.cost)),
         }))
     }
@@ -207,6 +242,10 @@ impl EventsService for Grpc {
         let answers = self.log.verify(Caller::of(request.extensions())?)?;
         Ok(Response::new(Box::pin(answers.map_err(Status::from))))
     }
+}
+
+fn position_token(Cursor { epoch, offset }: Cursor) -> Vec<u8> {
+    [epoch, offset].map(u64::to_le_bytes).concat()
 }
 
 fn cost_to_wire(cost: Cost) -> wire::Cost {

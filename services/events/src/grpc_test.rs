@@ -1,6 +1,7 @@
 //! The service as its clients call it: decoding, limits and refusals on the wire.
 
 use domain::{Clock, TenantId, Visibility};
+use futures::stream;
 use proto::{
     common::v1::{Key as WireKey, Reason},
     convert::as_of_to_wire,
@@ -177,4 +178,51 @@ async fn the_service_drains_and_its_journal_can_be_opened_again() {
     let service = crate::open(config("65536"), &context).await.unwrap();
     let appended = EventsServiceClient::new(service.peer()).append(append(log_event())).await.unwrap().into_inner();
     assert_eq!(appended.cursor, "c1-2");
+}
+
+fn batch(batch: i64, events: Vec<wire::Event>) -> AppendStreamRequest {
+    AppendStreamRequest { events, batch }
+}
+
+#[tokio::test]
+async fn a_stream_of_appends_ends_well_when_the_client_has_closed_its_side() {
+    let mut served = Served::new().await;
+    let sent = stream::iter((0..100).map(|_| batch(0, vec![log_event(), log_event()])));
+    let mut told = served.client.append_stream(sent).await.unwrap().into_inner();
+    for number in 1..=100 {
+        let answer = told.message().await.unwrap().unwrap();
+        assert_eq!((answer.batch, answer.ulids.len()), (number, 2));
+        assert_eq!(answer.cursor, format!("c1-{:x}", number * 2));
+    }
+    assert_eq!(told.message().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_stream_says_which_batch_is_at_fault() {
+    let mut served = Served::new().await;
+    let large = wire::Event { data: format!("\"{}\"", "x".repeat(1 << 20)), ..log_event() };
+    let status_out_of_range = wire::Event { status: Some(1_000), ..log_event() };
+    for (bad, reason, field) in [
+        (vec![log_event(), status_out_of_range], Reason::FieldInvalid, Some("events[1].status")),
+        (vec![log_event(); MAX_EVENTS + 1], Reason::FieldInvalid, Some("events")),
+        (vec![], Reason::FieldInvalid, Some("events")),
+        (vec![large; 4], Reason::MessageTooLarge, None),
+    ] {
+        let sent = stream::iter([batch(4, vec![log_event()]), batch(0, bad), batch(0, vec![log_event()])]);
+        let mut told = served.client.append_stream(sent).await.unwrap().into_inner();
+        assert_eq!(told.message().await.unwrap().unwrap().batch, 4);
+        let refusal = Refusal::from_status(&told.message().await.unwrap_err());
+        assert_eq!((refusal.reason, refusal.metadata["batch"].as_str()), (reason, "5"));
+        assert_eq!(refusal.violations.first().map(|invalid| invalid.field.as_str()), field);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_appends_ends_when_the_server_drains() {
+    let mut served = Served::new().await;
+    let sent = stream::iter([batch(0, vec![log_event()])]).chain(stream::pending());
+    let mut told = served.client.append_stream(sent).await.unwrap().into_inner();
+    told.message().await.unwrap().unwrap();
+    served.context.draining.cancel();
+    assert_eq!(reason(&told.message().await.unwrap_err()), Reason::Cancelled);
 }

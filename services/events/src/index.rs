@@ -88,6 +88,10 @@ pub(crate) struct Index {
     /// Of the events that are here.
     bytes: u64,
     relays: HashMap<Ulid, u64>,
+    /// Whether the first batch of a relay may have any number.
+    takes_any_relay: bool,
+    /// When the newest event that is not here any more was taken in, as far as it is known.
+    last_archived: Option<i64>,
 }
 
 impl Index {
@@ -108,7 +112,17 @@ impl Index {
 
     /// When the newest event was taken in.
     pub(crate) fn last_intake(&self) -> Option<i64> {
-        self.rows.last().map(|row| row.intake)
+        self.rows.last().map(|row| row.intake).max(self.last_archived)
+    }
+
+    /// Sets when the newest archived event was taken in: what follows is not taken in before it.
+    pub(crate) fn goes_on_after(&mut self, intake: Option<i64>) {
+        self.last_archived = intake;
+    }
+
+    /// Sets whether the first batch of a relay may have any number.
+    pub(crate) fn takes_any_relay(&mut self, takes: bool) {
+        self.takes_any_relay = takes;
     }
 
     /// Makes the hashes of what is looked up here.
@@ -158,9 +172,10 @@ impl Index {
         self.ulids.find(self.keys.ulid(tenant, ulid), same).is_some()
     }
 
-    /// The last batch taken from a relay; 0 if none was.
-    pub(crate) fn last_batch(&self, relay: Ulid) -> u64 {
-        self.relays.get(&relay).copied().unwrap_or(0)
+    /// The last batch taken from a relay that sends one of this number; 0 if none was.
+    pub(crate) fn last_batch(&self, sent: RelayBatch) -> u64 {
+        let unknown = if self.takes_any_relay { sent.number - 1 } else { 0 };
+        self.relays.get(&sent.relay).copied().unwrap_or(unknown)
     }
 
     /// Begins a segment with the next event.
@@ -305,7 +320,7 @@ impl Index {
 }
 
 /// The first half of the SHA-256 of a tenant's name.
-fn fingerprint(tenant: &TenantId) -> u128 {
+pub(crate) fn fingerprint(tenant: &TenantId) -> u128 {
     let hash = Sha256::digest(tenant.as_str());
     u128::from_be_bytes(hash[..16].try_into().expect("a SHA-256 has 32 bytes"))
 }

@@ -4,30 +4,34 @@
 //! it drains all waiting appends into one write and one fdatasync, publishes them to the index and acknowledges.
 //! Never decides what an event may say.
 
+mod error;
 mod frame;
 mod identity;
 mod reader;
 mod recovery;
 mod relays;
 mod segment;
+mod takeover;
 mod window;
 mod writer;
 
 use std::{
     fs, io,
-    ops::RangeInclusive,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     thread,
 };
 
 use domain::Clock;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+pub use self::error::OpenError;
 pub(crate) use self::{
+    error::AppendError,
     frame::RelayBatch,
     identity::Identity,
     reader::Reader,
+    takeover::{Old, Standing, Vacant},
     window::{UlidKey, WINDOW, Window},
 };
 use self::{
@@ -41,6 +45,9 @@ use crate::{
 
 /// Appends that wait at the same time; each also takes its bytes of the queue, so this bounds small ones only.
 const QUEUE: usize = 4_096;
+
+/// Batches of streams that wait at the same time: the other half is for single appends, which do not wait for room.
+const STREAMED: usize = QUEUE / 2;
 
 /// Events that the index holds, about 320 MiB. While the archive is away the journal takes no more than these.
 const MAX_EVENTS: u64 = 4_000_000;
@@ -61,11 +68,18 @@ pub(crate) struct Settings {
 pub(crate) struct Journal {
     dir: PathBuf,
     identity: Identity,
+    standing: Standing,
+    /// Why nothing may be appended any more: another journal has taken over.
+    superseded: OnceLock<Arc<str>>,
     index: Arc<RwLock<Index>>,
     window: Arc<Window>,
     clock: Clock,
     end: watch::Receiver<u64>,
     room: Arc<Semaphore>,
+    /// The half of the queue's bytes that streams may take.
+    streams: Arc<Semaphore>,
+    /// Told whenever events have left the index.
+    emptied: Notify,
     queue_bytes: usize,
     queue: Option<mpsc::Sender<Append>>,
     writer: Option<thread::JoinHandle<()>>,
@@ -76,6 +90,8 @@ pub(crate) struct Journal {
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     relay: Option<RelayBatch>,
+    /// When its events were taken in, in milliseconds, if not now; later if later ones are here already.
+    pub(crate) intake: Option<i64>,
     /// What the index keeps of each event, and where its entry ends in `bytes`.
     entries: Vec<(Entry, usize)>,
     bytes: Vec<u8>,
@@ -90,81 +106,11 @@ pub(crate) struct Appended {
     pub(crate) duplicates: Vec<u32>,
 }
 
-/// Why a batch was not stored.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub(crate) enum AppendError {
-    /// Too much waits for the disk, or for the archive.
-    #[error("the journal is full")]
-    Full,
-    /// The disk refused; it may be over soon.
-    #[error("the journal cannot be written: {0}")]
-    Unavailable(Arc<str>),
-    /// The relay's batch does not follow the last one.
-    #[error("batch {number} of relay {relay} does not follow its last one, {last}", number = batch.number, relay = batch.relay)]
-    Gap {
-        /// What was sent.
-        batch: RelayBatch,
-        /// The last one that was taken.
-        last: u64,
-    },
-}
-
-/// Why a journal could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it.
-    #[error("the journal in {path} is in use by another process")]
-    Locked {
-        /// The journal's directory.
-        path: PathBuf,
-    },
-    /// What was acknowledged cannot be read: only a person can decide what to do.
-    #[error(
-        "{path} is damaged at byte {position}, and that is no torn tail: what was acknowledged stood there; restore the file"
-    )]
-    Damaged {
-        /// The damaged file.
-        path: PathBuf,
-        /// Where the damage begins.
-        position: u64,
-    },
-    /// A file of another journal, or none of ours.
-    #[error("{path} does not belong to this journal")]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The journal does not go on where the archive ends.
-    #[error(
-        "the archive has events up to {archived} in table {table}, and the journal has {} to {}: \
-         one of them is an old copy, or not whole",
-        journal.start(), journal.end()
-    )]
-    Apart {
-        /// The table.
-        table: &'static str,
-        /// Offset after the last event in it.
-        archived: u64,
-        /// First offset and end of the journal.
-        journal: RangeInclusive<u64>,
-    },
-    /// The archive could not be opened.
-    #[error("the archive")]
-    Archive(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The file system refused.
-    #[error("{path}")]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// What it said.
-        source: io::Error,
-    },
-}
-
-impl OpenError {
-    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { path: path.to_owned(), source }
-    }
+/// A batch that waits for the disk.
+pub(crate) struct UnderWay {
+    answered: oneshot::Receiver<Result<Appended, AppendError>>,
+    /// Its bytes of what streams may take.
+    _room: OwnedSemaphorePermit,
 }
 
 impl Batch {
@@ -177,6 +123,17 @@ impl Batch {
     pub(crate) fn push(&mut self, entry: Entry, encode: impl FnOnce(&mut Vec<u8>)) {
         push_entry(&mut self.bytes, encode);
         self.entries.push((entry, self.bytes.len()));
+    }
+
+    /// How many events it has.
+    pub(crate) fn count(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// Whether an event of this intake may be added, to at most so many events and bytes.
+    pub(crate) fn takes(&self, intake: i64, max_events: usize, max_bytes: usize) -> bool {
+        let is_room = self.entries.len() < max_events && self.bytes.len() < max_bytes;
+        self.entries.is_empty() || is_room && self.intake == Some(intake)
     }
 
     /// Bytes that it takes in the queue and on disk.
@@ -203,11 +160,12 @@ impl Journal {
         fs::create_dir_all(&window).map_err(OpenError::io(&window))?;
         let lock = identity::lock(dir)?;
         let firsts = segment::list(dir)?;
-        let identity = Identity::open(dir, &clock, !firsts.is_empty())?;
+        let (identity, standing) = Identity::open(dir, &clock, !firsts.is_empty())?;
         disk::sync_dir(dir).map_err(OpenError::io(dir))?;
         disk::sync_ancestors(dir).map_err(OpenError::io(dir))?;
         let window = Arc::new(Window::open(&window).map_err(OpenError::io(&window))?);
         let mut index = Index::default();
+        index.takes_any_relay(standing == Standing::RelaysUnknown);
         for batch in relays::read(dir)? {
             index.took(batch);
         }
@@ -234,11 +192,15 @@ impl Journal {
         Ok(Self {
             dir: dir.to_owned(),
             identity,
+            standing,
+            superseded: OnceLock::new(),
             index,
             window,
             clock,
             end,
             room: Arc::new(Semaphore::new(settings.queue_bytes)),
+            streams: Arc::new(Semaphore::new(settings.queue_bytes / 2)),
+            emptied: Notify::new(),
             queue_bytes: settings.queue_bytes,
             queue: Some(queue),
             writer: Some(writer),
@@ -248,6 +210,7 @@ impl Journal {
 
     /// Stores a batch. When it returns, the batch is on disk and in the index.
     pub(crate) async fn append(&self, batch: Batch) -> Result<Appended, AppendError> {
+        self.check_superseded()?;
         if self.index.read().unwrap_or_else(PoisonError::into_inner).len() >= MAX_EVENTS {
             return Err(AppendError::Full);
         }
@@ -257,14 +220,78 @@ impl Journal {
             return Err(AppendError::Full);
         };
         let (answer, answered) = oneshot::channel();
-        let queue = self.queue.as_ref().expect("the queue is closed by drop only");
-        match queue.try_send(Append { batch, answer, room }) {
+        match self.queue().try_send(Append { batch, answer, room }) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => return Err(AppendError::Full),
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(stopped()),
         }
-        metrics::gauge!("annals_journal_queue_bytes").set((self.queue_bytes - self.room.available_permits()) as f64);
+        self.tell_queue();
         answered.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Takes a batch of a stream as soon as there is room for it: in the part of the queue that streams have, in the
+    /// queue, and in the index. Dropped before, it was not taken.
+    pub(crate) async fn enter(&self, batch: Batch) -> Result<UnderWay, AppendError> {
+        self.check_superseded()?;
+        loop {
+            // Before the look, so that no telling is missed.
+            let emptied = self.emptied.notified();
+            if self.index.read().unwrap_or_else(PoisonError::into_inner).len() < MAX_EVENTS {
+                break;
+            }
+            emptied.await;
+        }
+        let part = self.queue_bytes / 2;
+        // Small ones take as much as bounds their number.
+        let bytes = batch.len().clamp(part.div_ceil(STREAMED), part) as u32;
+        let streamed = Arc::clone(&self.streams).acquire_many_owned(bytes).await.map_err(|_| stopped())?;
+        let bytes = batch.len().min(self.queue_bytes) as u32;
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.map_err(|_| stopped())?;
+        let (answer, answered) = oneshot::channel();
+        self.queue().send(Append { batch, answer, room }).await.map_err(|_| stopped())?;
+        self.tell_queue();
+        Ok(UnderWay { answered, _room: streamed })
+    }
+
+    /// Takes no more appends: another journal feeds the archive now.
+    pub(crate) fn supersede(&self, why: &str) {
+        self.superseded.get_or_init(|| why.into());
+    }
+
+    fn check_superseded(&self) -> Result<(), AppendError> {
+        self.superseded.get().map_or(Ok(()), |why| Err(AppendError::Superseded(Arc::clone(why))))
+    }
+
+    /// What is known of what it took over.
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Notes that everything that it took over is here, durably. At its next opening it stands so.
+    pub(crate) fn settle(&self) -> Result<(), OpenError> {
+        self.identity.write(&self.dir, Standing::Whole)
+    }
+
+    /// Remembers, durably, the last batches that another journal took from relays.
+    pub(crate) fn merge_relays(&self, batches: impl IntoIterator<Item = RelayBatch>) -> io::Result<()> {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        batches.into_iter().for_each(|batch| index.took(batch));
+        relays::write(&self.dir, index.relays())
+    }
+
+    /// Takes all the room that streams have, as long as it is held.
+    #[cfg(test)]
+    pub(crate) async fn fill(&self) -> OwnedSemaphorePermit {
+        let all = (self.queue_bytes / 2) as u32;
+        Arc::clone(&self.streams).acquire_many_owned(all).await.expect("it is not closed")
+    }
+
+    fn queue(&self) -> &mpsc::Sender<Append> {
+        self.queue.as_ref().expect("the queue is closed by drop only")
+    }
+
+    fn tell_queue(&self) {
+        metrics::gauge!("annals_journal_queue_bytes").set((self.queue_bytes - self.room.available_permits()) as f64);
     }
 
     /// Gives up everything before `offset`, which is durable elsewhere: remembers the ULIDs that may be sent again and
@@ -282,6 +309,7 @@ impl Journal {
         self.window.add(keys, self.clock.now())?;
         let index = || self.index.write().unwrap_or_else(PoisonError::into_inner);
         while index().drop_before(offset) {}
+        self.emptied.notify_waiters();
         let firsts = segment::list(&self.dir).map_err(io::Error::other)?;
         let whole = firsts.windows(2).take_while(|firsts| firsts[1] <= offset).map(|firsts| firsts[0]);
         let whole: Vec<_> = whole.collect();
@@ -321,6 +349,13 @@ impl Journal {
     /// Reads events by their location. Blocks.
     pub(crate) fn reader(&self) -> Reader {
         Reader::new(&self.dir)
+    }
+}
+
+impl UnderWay {
+    /// Returns when the batch is on disk and in the index, or refused.
+    pub(crate) async fn stored(self) -> Result<Appended, AppendError> {
+        self.answered.await.unwrap_or_else(|_| Err(stopped()))
     }
 }
 

@@ -4,12 +4,15 @@
 //! may see of the past.
 //! Never changes an event, and never holds the present: that is things.
 
+mod adopt;
 mod append;
+mod append_stream;
 mod archive;
 mod config;
 mod derive;
 mod diff;
 mod disk;
+mod drain;
 mod filter;
 mod flush;
 mod grpc;
@@ -37,17 +40,20 @@ mod model_test;
 #[cfg(test)]
 mod poll_test;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
+use domain::Clock;
 use proto::events::v1::events_service_server::EventsServiceServer;
 use serve::Routes;
 use serve::{Context, Service, Tasks, layers::Ring};
 use tokio::runtime::Handle;
 
 pub use self::{
+    adopt::Adopted,
     archive::Address,
     config::{ArchiveUrl, Bytes, Config, Endpoint, Secret},
+    drain::Drained,
     journal::OpenError,
 };
 use self::{grpc::Grpc, log::EventLog};
@@ -61,9 +67,9 @@ const MAX_MESSAGE_OUT: usize = 16 << 20;
 /// archive's metadata.
 pub async fn open(config: Config, context: &Context) -> anyhow::Result<Service> {
     let (settings, flush, retention) = (config.journal(), config.flush(), config.archive_retention);
-    let (place, catalog) = (config.place()?, config.catalog()?);
+    let site = config.site()?;
     let (dir, clock, runtime) = (context.data_dir.join("events"), context.clock.clone(), Handle::current());
-    let log = tokio::task::spawn_blocking(move || EventLog::open(&dir, settings, &place, &catalog, clock, runtime))
+    let log = tokio::task::spawn_blocking(move || EventLog::open(&dir, settings, &site, clock, runtime))
         .await
         .context("opening the event log was interrupted")?
         .context("the event log cannot be opened")?;
@@ -85,4 +91,24 @@ pub async fn open(config: Config, context: &Context) -> anyhow::Result<Service> 
         .max_encoding_message_size(MAX_MESSAGE_OUT);
     let routes = Ring::new("events", context).around(Routes::new(service));
     Ok(Service { name: "events", routes, http: None, tasks })
+}
+
+/// Gives the archive in the data directory to the journal there, which must be empty. Then the old journal is drained; if
+/// it `is_lost`, the service opens without. The service must not run. Blocks, on a runtime of several threads.
+pub fn adopt(config: &Config, data_dir: &Path, is_lost: bool) -> anyhow::Result<Adopted> {
+    let (dir, site) = (data_dir.join("events"), config.site()?);
+    Ok(adopt::adopt(&dir, &site, is_lost, &Clock::system(), &Handle::current())?)
+}
+
+/// Appends what only the old journal in `from` has to the one in the data directory that took over from it; tells
+/// `progress` after each append. The service must not run. Blocks, on a runtime of several threads.
+pub fn drain(
+    config: &Config,
+    data_dir: &Path,
+    from: &Path,
+    progress: impl FnMut(&Drained),
+) -> anyhow::Result<Drained> {
+    let (dir, site) = (data_dir.join("events"), config.site()?);
+    let (clock, runtime) = (Clock::system(), Handle::current());
+    Ok(drain::drain((&dir, &site), from, config.journal(), &clock, &runtime, progress)?)
 }

@@ -16,13 +16,14 @@ use proto::{
     events::v1 as wire,
 };
 use serve::{health::Readiness, refusal::Refusal};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Semaphore};
 use ulid::Ulid;
 
 use crate::{
-    archive::{Archive, Choice, Place, Table, Wanted},
+    append_stream::MAX_STREAMS,
+    archive::{Archive, Place, Site, Table, Wanted},
     index::{self, Index, Keys, Location, Order, TenantNo},
-    journal::{Journal, OpenError, Reader, Settings, UlidKey, WINDOW},
+    journal::{Journal, OpenError, Reader, Settings, Standing, UlidKey, WINDOW},
 };
 
 /// Everything that happened, durable and found by time, type, entity and ULID.
@@ -35,6 +36,8 @@ pub(crate) struct EventLog {
     pub(crate) readiness: Readiness,
     /// How long what nobody needs stays in the archive.
     pub(crate) retention: Duration,
+    /// Places for append streams.
+    pub(crate) append_streams: Arc<Semaphore>,
 }
 
 /// An hour: longer than a reader of another engine takes.
@@ -46,30 +49,47 @@ impl EventLog {
     pub(crate) fn open(
         dir: &Path,
         settings: Settings,
-        place: &Place,
-        catalog: &Choice,
+        site: &Site,
+        clock: Clock,
+        runtime: Handle,
+    ) -> Result<Self, OpenError> {
+        let log = Self::open_to_drain(dir, settings, site, clock, runtime)?;
+        if log.journal.standing() == Standing::AwaitsDrain {
+            return Err(OpenError::AwaitsDrain { path: dir.join("journal") });
+        }
+        Ok(log)
+    }
+
+    /// Opens the log, also if its journal took over from another one and has not what that one has.
+    pub(crate) fn open_to_drain(
+        dir: &Path,
+        settings: Settings,
+        site: &Site,
         clock: Clock,
         runtime: Handle,
     ) -> Result<Self, OpenError> {
         // Before the journal is opened, which makes the names of all these directories durable.
-        if matches!(place, Place::Here) {
+        if matches!(site.place, Place::Here) {
             let archive = dir.join("archive");
             fs::create_dir_all(&archive).map_err(OpenError::io(&archive))?;
         }
         let journal = Journal::open(&dir.join("journal"), settings, clock.clone())?;
-        let archive = Archive::open(dir, place, catalog, journal.identity(), clock.clone(), runtime);
+        let archive = Archive::open(dir, site, journal.identity(), clock.clone(), runtime);
         let archive = archive.map_err(|error| OpenError::Archive(Box::new(error)))?;
         let (keys, journal_ends) = {
             let index = journal.index().read().unwrap_or_else(PoisonError::into_inner);
             (index.keys(), index.beginning()..=index.end())
         };
-        let log = Self { journal, archive, keys, clock, readiness: Readiness::default(), retention: RETENTION };
+        let (readiness, append_streams) = (Readiness::default(), Arc::new(Semaphore::new(MAX_STREAMS)));
+        let log = Self { journal, archive, keys, clock, readiness, retention: RETENTION, append_streams };
         for table in Table::ALL {
             let archived = log.archive.view().table(table).position();
             if !journal_ends.contains(&archived) {
                 return Err(OpenError::Apart { table: table.name(), archived, journal: journal_ends });
             }
         }
+        let last_intake = log.archive.last_intake();
+        log.journal.index().write().unwrap_or_else(PoisonError::into_inner).goes_on_after(last_intake);
         log.cut().map_err(OpenError::io(dir))?;
         Ok(log)
     }
@@ -136,14 +156,25 @@ impl EventLog {
     pub(crate) fn offset_of(&self, field: &str, cursor: &str) -> Result<u64, Refusal> {
         let rename = |Invalid { rule, .. }| Invalid::new(field, rule);
         let cursor: Cursor = cursor.parse().map_err(rename)?;
-        let index = self.index();
-        if cursor.epoch != self.journal.identity().epoch || cursor.offset > index.end() {
-            return Err(Refusal::new(
-                Reason::CursorInvalid,
-                format!("{field} {cursor} is not a position in this journal"),
-            ));
+        if self.has(cursor) {
+            return Ok(cursor.offset);
         }
-        Ok(cursor.offset)
+        let invalid = |message| Refusal::new(Reason::CursorInvalid, message);
+        if cursor.epoch >= self.journal.identity().epoch {
+            return Err(invalid(format!("{field} {cursor} is not a position in this journal")));
+        }
+        // What came after was lost with the old journal, or is here under later positions.
+        let resume = self.cursor(self.archive.takeovers().resume(cursor.epoch));
+        let message = format!("{field} {cursor} is past what was kept of an earlier journal: go on from {resume}");
+        Err(invalid(message).with("resume", resume))
+    }
+
+    /// Whether everything before a cursor is here, under the offsets that it had.
+    pub(crate) fn has(&self, cursor: Cursor) -> bool {
+        if cursor.epoch == self.journal.identity().epoch {
+            return cursor.offset <= self.index().end();
+        }
+        self.archive.takeovers().keep(cursor)
     }
 
     /// What the index calls an entity.

@@ -40,6 +40,7 @@ impl EventLog {
                 // There may be more, and new files may come faster than one merge a tick.
                 Ok(Ok(is_merged)) => pause = if is_merged { Duration::ZERO } else { TICK },
                 Ok(Err(Error::Stopping)) => return,
+                Ok(Err(error @ Error::Mismatch { .. })) => return self.superseded(&error),
                 Ok(Err(error)) => {
                     pause = (pause * 2).clamp(TICK, LONGEST_PAUSE);
                     tracing::error!(error = &error as &dyn std::error::Error, "the archive is not kept up");
@@ -55,8 +56,17 @@ impl EventLog {
         }
     }
 
+    /// Another journal feeds the archive: from now on nothing is appended here, and the process is not ready.
+    pub(crate) fn superseded(&self, why: &Error) {
+        let why = format!("another journal has taken over, what only this one has can be drained into it: {why}");
+        tracing::error!(error = why, "nothing is appended any more");
+        self.journal.supersede(&why);
+        self.readiness.block("archive", why);
+    }
+
     /// A step of each table; whether files were merged.
     fn keep_up_once(&self, expires: bool) -> Result<bool, Error> {
+        self.archive.check_owner()?;
         let rested = self.clock.now().millis() - archive::REST.as_millis() as i64;
         let mut is_merged = false;
         for table in Table::ALL {

@@ -71,7 +71,8 @@ impl<'a> Matrix<'a> {
     pub(crate) async fn run(self, methods: &[MethodDescriptor]) -> Outcome {
         let mut cells = self.cells(methods);
         cells.sort_by_key(|cell| cell.path.last().is_some_and(|field| field.parent_message().name() != "Key"));
-        let (endless, finite): (Vec<_>, Vec<_>) = cells.into_iter().partition(|cell| cell.method.is_server_streaming());
+        let (endless, finite): (Vec<_>, Vec<_>) =
+            cells.into_iter().partition(|cell| requests::is_endless(&cell.method));
         let check = |cells, at_a_time| {
             stream::iter(cells).map(|cell| self.check(cell)).buffer_unordered(at_a_time).collect::<Vec<()>>()
         };
@@ -121,7 +122,7 @@ impl<'a> Matrix<'a> {
             wrong.push(format!("{} shows {leaked:?}", self.spell(&cell)));
         }
         if !writes_own
-            && !cell.method.is_server_streaming()
+            && !requests::is_endless(&cell.method)
             && let Some(twin) = markers.twin(eyes, &cell.request)
         {
             let absent = self.call(&cell, cell.elsewhere(twin)).await;
@@ -181,7 +182,8 @@ impl Cell<'_> {
     /// tells nothing else, it tells the same; what a thing is told as was said.
     fn is_same(&self, one: &Answer, other: &Answer) -> bool {
         let taken = self.home.is_some() && one.code == tonic::Code::Ok && other.code == tonic::Code::Ok;
-        let times = matches!(self.method.output().name(), "Thing" | "Relationship" | "AppendResponse");
+        let times =
+            matches!(self.method.output().name(), "Thing" | "Relationship" | "AppendResponse" | "AppendStreamResponse");
         one == other || taken && (times || without_ulids(&one.bytes) == without_ulids(&other.bytes))
     }
 }

@@ -7,7 +7,8 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, MethodDescriptor};
 use proto::{
     common::v1::{EntityKind, Key},
     events::v1::{
-        AppendRequest, AsOf, DiffRequest, Event, HistoryRequest, ListStatesAtRequest, QueryRequest, RelayBatch, Start,
+        AppendRequest, AppendStreamRequest, AsOf, DiffRequest, Event, HistoryRequest, ListStatesAtRequest, QueryRequest,
+        RelayBatch, Start,
         StateAtRequest, SubscribeRequest, as_of,
     },
     things::v1::{
@@ -41,6 +42,11 @@ impl Given {
         let page_tokens = lists.map(|list| (list.to_owned(), "token".to_owned())).into();
         Self { page_tokens, cursor: "cursor".into() }
     }
+}
+
+/// Whether a method answers for ever: one that streams both ways ends with its requests.
+pub(crate) fn is_endless(method: &MethodDescriptor) -> bool {
+    method.is_server_streaming() && !method.is_client_streaming()
 }
 
 /// Whether a method changes nothing.
@@ -165,6 +171,11 @@ fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>) -> Option
                 Event { event_type: "log".into(), entity_ns: ns(), entity_id: secret.entity_id(), ..Event::default() };
             let relay = path.starts_with("relay").then(|| RelayBatch { batch: 1, ..Default::default() });
             AppendRequest { events: vec![event], relay }.encode_to_vec()
+        }
+        "AppendStream" => {
+            let event =
+                Event { event_type: "log".into(), entity_ns: ns(), entity_id: secret.entity_id(), ..Event::default() };
+            AppendStreamRequest { events: vec![event], batch: 0 }.encode_to_vec()
         }
         "History" => HistoryRequest {
             key: key(),

@@ -3,7 +3,7 @@
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use bytes::{Buf as _, BufMut as _, Bytes};
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::uri::PathAndQuery;
 use prost::Message as _;
 use prost_reflect::MethodDescriptor;
@@ -88,7 +88,17 @@ impl Door {
                 }
                 Err(status) => Err(status),
             },
-            (true, true) => panic!("{} streams both ways: say here when it ends", method.full_name()),
+            (true, true) => {
+                let request = request.map(|message| stream::iter([message]));
+                match grpc.streaming(request, path, Raw).await {
+                    Ok(answer) => {
+                        let (metadata, messages, extensions) = answer.into_parts();
+                        let messages: Result<Vec<_>, _> = messages.try_collect().await;
+                        messages.map(|messages| tonic::Response::from_parts(metadata, messages, extensions))
+                    }
+                    Err(status) => Err(status),
+                }
+            }
         };
         match answer {
             Ok(answer) => Answer::new(tonic::Code::Ok, answer.metadata(), answer.get_ref()),

@@ -57,6 +57,18 @@ pub(crate) struct Appender {
     stored: VecDeque<u64>,
 }
 
+/// Events that are sent together.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) events: Vec<Event>,
+    /// Whether each has a ULID of the client's.
+    pub(crate) has_ulids: bool,
+    /// The numbers of the new ones, which come first.
+    fresh: Vec<u64>,
+    /// The places of the others, which are stored already.
+    repeated: Vec<i32>,
+}
+
 impl Appender {
     /// Numbers its events from `first`.
     pub(crate) fn new(dice: Dice, way: Way, first: u64) -> Self {
@@ -73,8 +85,23 @@ impl Appender {
         Ok(self)
     }
 
-    /// Appends some new events, and some that are stored already, with another body. Whether the server lives.
+    /// Appends some events. Whether the server lives.
     async fn append(&mut self, client: &mut Client, shared: &Shared) -> anyhow::Result<bool> {
+        let made = self.make()?;
+        match append(client, self.way, made.events.clone()).await? {
+            Appended::Stored(AppendResponse { ulids, cursor: _, duplicates }) => {
+                ensure!(ulids.len() == made.events.len(), "{} ULIDs for {made:?}", ulids.len());
+                self.stored(&made, &ulids, &duplicates)?;
+            }
+            Appended::Answered(Answer::Nothing) => return Ok(false),
+            Appended::Answered(_) => self.refused(&made),
+        }
+        shared.count_answer();
+        Ok(true)
+    }
+
+    /// Some new events, and some that are stored already, with another body.
+    pub(crate) fn make(&mut self) -> anyhow::Result<Made> {
         let mut events = Vec::new();
         let mut fresh = Vec::new();
         let batch = self.next;
@@ -96,29 +123,34 @@ impl Appender {
                 events.push(event(self.sent[number].ulid, r#"{"another":"body"}"#));
             }
         }
-        let answered = append(client, self.way, events).await?;
-        let fate = match &answered {
-            Appended::Stored(answer) => {
-                let AppendResponse { ulids, cursor: _, duplicates } = answer;
-                ensure!(*duplicates == repeated, "duplicates {duplicates:?} are not {repeated:?}");
-                for (number, ulid) in fresh.iter().zip(ulids) {
-                    let sent = self.sent.get_mut(number).expect("just sent");
-                    let ulid = ulid.parse()?;
-                    ensure!(*sent.ulid.get_or_insert(ulid) == ulid, "the answer gives another ULID");
-                }
-                if has_ulids {
-                    self.stored.extend(&fresh);
-                }
-                Fate::Stored
-            }
-            Appended::Answered(Answer::Nothing) => return Ok(false),
-            Appended::Answered(_) => Fate::Refused,
-        };
-        for number in fresh {
-            self.sent.get_mut(&number).expect("just sent").fate = fate;
+        Ok(Made { events, has_ulids, fresh, repeated })
+    }
+
+    /// Notes that all of `made` was acknowledged, with these ULIDs from the first on.
+    pub(crate) fn stored(&mut self, made: &Made, ulids: &[String], duplicates: &[i32]) -> anyhow::Result<()> {
+        let Made { fresh, repeated, .. } = made;
+        ensure!(duplicates == repeated, "duplicates {duplicates:?} are not {repeated:?}");
+        for (number, ulid) in fresh.iter().zip(ulids) {
+            let sent = self.sent.get_mut(number).expect("just sent");
+            let ulid = ulid.parse()?;
+            ensure!(*sent.ulid.get_or_insert(ulid) == ulid, "the answer gives another ULID");
         }
-        shared.count_answer();
-        Ok(true)
+        if made.has_ulids {
+            self.stored.extend(fresh);
+        }
+        self.settle(fresh, Fate::Stored);
+        Ok(())
+    }
+
+    /// Notes that nothing of `made` was kept.
+    pub(crate) fn refused(&mut self, made: &Made) {
+        self.settle(&made.fresh, Fate::Refused);
+    }
+
+    fn settle(&mut self, numbers: &[u64], fate: Fate) {
+        for number in numbers {
+            self.sent.get_mut(number).expect("just sent").fate = fate;
+        }
     }
 }
 

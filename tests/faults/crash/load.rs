@@ -18,6 +18,7 @@ use super::dice::Dice;
 use super::past::Round;
 use super::request::{Answer, Asked, Request};
 use super::shared::Shared;
+use super::streams;
 use super::world;
 
 /// Which clients there are.
@@ -69,6 +70,9 @@ impl Clients {
             let appender = Appender::new(dice.split(), way, from.number + place as u64 * NUMBERS);
             tasks.spawn(async move { appender.run(client, &shared).await.map(Done::Appended) });
         }
+        let (client, with) = (connect().await?, Arc::clone(&shared));
+        let appender = Appender::new(dice.split(), Way::Grpc, from.number + 2 * NUMBERS);
+        tasks.spawn(async move { streams::run(appender, client, &with).await.map(Done::Appended) });
         if load == Load::Appends {
             return Ok(Self { tasks, shared });
         }

@@ -93,6 +93,11 @@ impl Machine {
         self.spawn_program("annals", &[&["serve"], arguments.as_flattened()].concat())
     }
 
+    /// Starts a command that works on the data directory while no server does.
+    pub(crate) fn command(&self, arguments: &[&str]) -> anyhow::Result<Running> {
+        self.spawn_program("annals", arguments)
+    }
+
     fn spawn_program(&self, name: &str, arguments: &[&str]) -> anyhow::Result<Running> {
         let mut command = command(name);
         command

@@ -17,7 +17,7 @@ use crate::render::grouped;
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// The progress of one file.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     place: Place,
     rows: u64,
     started: Instant,
@@ -36,7 +36,7 @@ enum Place {
 
 impl Progress {
     /// Of the file `name`, of which `position` bytes were read.
-    pub(super) fn new(name: &str, length: Option<u64>, position: Arc<AtomicU64>, is_quiet: bool) -> Self {
+    pub(crate) fn new(name: &str, length: Option<u64>, position: Arc<AtomicU64>, is_quiet: bool) -> Self {
         let started = Instant::now();
         let place = if is_quiet {
             Place::Nowhere
@@ -49,12 +49,12 @@ impl Progress {
     }
 
     /// How long it has taken.
-    pub(super) fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
     /// `rows` more were handed to the server.
-    pub(super) fn advance(&mut self, rows: usize) {
+    pub(crate) fn advance(&mut self, rows: usize) {
         self.rows += rows as u64;
         let position = self.position.load(Ordering::Relaxed);
         let rate = grouped((self.rows as f64 / self.elapsed().as_secs_f64().max(0.001)) as u64);
@@ -74,7 +74,7 @@ impl Progress {
     }
 
     /// Writes a line above the bar.
-    pub(super) fn say(&self, line: &str) {
+    pub(crate) fn say(&self, line: &str) {
         match &self.place {
             Place::Terminal(bar) => bar.suspend(|| eprintln!("{line}")),
             Place::Lines { .. } | Place::Nowhere => eprintln!("{line}"),
@@ -82,7 +82,7 @@ impl Progress {
     }
 
     /// Takes the bar away.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         if let Place::Terminal(bar) = &self.place {
             bar.finish_and_clear();
         }

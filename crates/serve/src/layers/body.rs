@@ -2,11 +2,13 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
+use tokio::time::Sleep;
 use tonic::Status;
 
 use crate::refusal::Refusal;
@@ -16,12 +18,22 @@ pub(crate) trait Watch: Send + Unpin + 'static {
     /// The next frame is asked for: there is room for it on the way to the client.
     fn asked(&mut self) {}
 
+    /// How long nothing more passes.
+    fn pause(&mut self) -> Option<Duration> {
+        None
+    }
+
     /// A frame passes.
     fn given(&mut self) {}
 
     /// Data passes, unless it is refused: then the body ends with that.
     fn data(&mut self, _data: &[u8]) -> Result<(), Refusal> {
         Ok(())
+    }
+
+    /// How much of the data that was refused passes before the body ends.
+    fn good(&self) -> usize {
+        0
     }
 
     /// The trailers pass.
@@ -32,12 +44,15 @@ pub(crate) trait Watch: Send + Unpin + 'static {
 pub(crate) struct Observed<W> {
     body: Body,
     watch: W,
+    /// What the body ends with, after what has passed.
+    refusal: Option<Refusal>,
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<W: Watch> Observed<W> {
     /// `body`, looked at by `watch`.
     pub(crate) fn body(body: Body, watch: W) -> Body {
-        Body::new(Self { body, watch })
+        Body::new(Self { body, watch, refusal: None, pause: None })
     }
 }
 
@@ -46,12 +61,29 @@ impl<W: Watch> http_body::Body for Observed<W> {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(refusal) = self.refusal.take() {
+            return Poll::Ready(Some(Err(axum::Error::new(Status::from(refusal)))));
+        }
         self.watch.asked();
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(cx));
+            }
+            self.pause = self.watch.pause().map(|pause| Box::pin(tokio::time::sleep(pause)));
+            if self.pause.is_none() {
+                break;
+            }
+        }
         let mut frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if let Some(Ok(frame)) = &mut frame {
             self.watch.given();
             if let Some(data) = frame.data_ref() {
                 if let Err(refusal) = self.watch.data(data) {
+                    let good = data.slice(..self.watch.good());
+                    if !good.is_empty() {
+                        self.refusal = Some(refusal);
+                        return Poll::Ready(Some(Ok(Frame::data(good))));
+                    }
                     return Poll::Ready(Some(Err(axum::Error::new(Status::from(refusal)))));
                 }
             } else if let Some(trailers) = frame.trailers_mut() {
@@ -62,7 +94,7 @@ impl<W: Watch> http_body::Body for Observed<W> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.refusal.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::extract::Request;
 use axum::response::Response;
@@ -57,6 +58,10 @@ impl<S: Inner> Service<Request> for Metered<S> {
 struct Received(Arc<Admitted>);
 
 impl Watch for Received {
+    fn pause(&mut self) -> Option<Duration> {
+        self.0.owed()
+    }
+
     fn data(&mut self, data: &[u8]) -> Result<(), Refusal> {
         self.0.received(data.len());
         Ok(())

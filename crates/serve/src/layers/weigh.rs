@@ -64,6 +64,8 @@ struct Scale {
     number: (u64, u32),
     /// Elements of each list of the method.
     counts: Vec<usize>,
+    /// Where in the data that passes the last message begins.
+    begins: usize,
 }
 
 /// Which number of a message is next.
@@ -82,7 +84,7 @@ impl Scale {
     fn new(method: Arc<Method>, max_bytes: u32) -> Self {
         let counts = vec![0; method.lists.len()];
         let header = Vec::with_capacity(FRAME_HEADER);
-        Self { method, max_bytes, header, left: 0, skip: 0, next: Next::Tag, number: (0, 0), counts }
+        Self { method, max_bytes, header, left: 0, skip: 0, next: Next::Tag, number: (0, 0), counts, begins: 0 }
     }
 
     /// One byte of a frame's header.
@@ -148,9 +150,14 @@ impl Scale {
 
 impl Watch for Scale {
     fn data(&mut self, mut data: &[u8]) -> Result<(), Refusal> {
+        let length = data.len();
+        self.begins = 0;
         while let [byte, rest @ ..] = data {
             let skipped = self.skip.min(self.left).min(data.len());
             if self.left == 0 {
+                if self.header.is_empty() {
+                    self.begins = length - data.len();
+                }
                 self.header(*byte)?;
                 data = rest;
             } else if skipped > 0 {
@@ -164,6 +171,11 @@ impl Watch for Scale {
             }
         }
         Ok(())
+    }
+
+    /// Messages before the one that is refused are whole.
+    fn good(&self) -> usize {
+        self.begins
     }
 }
 

@@ -83,3 +83,16 @@ fn what_is_no_message_is_left_to_the_decoder() {
         }
     }
 }
+
+#[test]
+fn what_comes_before_a_message_that_is_refused_passes() {
+    let row = &[0x0a, 0x00];
+    let (good, bad) = (frame(&row.repeat(3)), frame(&row.repeat(1_001)));
+    let mut scale = Scale::new(Arc::clone(Methods::new("events").get(IMPORT)), MAX_BYTES);
+    scale.data(&[&good[..], &good, &bad].concat()).expect_err("too many");
+    assert_eq!(scale.good(), 2 * good.len());
+    let mut scale = Scale::new(Arc::clone(Methods::new("events").get(IMPORT)), MAX_BYTES);
+    scale.data(&[&good[..], &bad[..9]].concat()).expect("not yet");
+    scale.data(&bad[9..]).expect_err("too many");
+    assert_eq!(scale.good(), 0);
+}

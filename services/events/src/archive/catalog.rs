@@ -145,14 +145,21 @@ impl Catalog {
         Ok(Place::Bucket(access))
     }
 
+    /// Where the metadata of a table is now; nothing if there is no such table.
+    pub(crate) fn location(&self, store: &Store, table: &str) -> Result<Option<String>, Error> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.current(table),
+            Self::Postgres(postgres) => store.wait(postgres.current(table)),
+            Self::Rest(rest) => Ok(store.wait(rest.load(table))?.map(|current| current.location)),
+        }
+    }
+
     /// A table as it is now; nothing if there is no such table.
     pub(crate) fn load(&self, store: &Store, table: &str) -> Result<Option<Current>, Error> {
-        let location = match self {
-            Self::Sqlite(sqlite) => sqlite.current(table)?,
-            Self::Postgres(postgres) => store.wait(postgres.current(table))?,
-            Self::Rest(rest) => return store.wait(rest.load(table)),
-        };
-        let Some(location) = location else { return Ok(None) };
+        if let Self::Rest(rest) = self {
+            return store.wait(rest.load(table));
+        }
+        let Some(location) = self.location(store, table)? else { return Ok(None) };
         let metadata = serde_json::from_slice(&store.get(&location)?)
             .map_err(|error| iceberg::Error::new(iceberg::ErrorKind::DataInvalid, error.to_string()))?;
         Ok(Some(Current { metadata, location }))

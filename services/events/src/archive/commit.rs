@@ -56,6 +56,8 @@ pub(crate) struct Change {
     pub(crate) positions: Option<(u64, u64)>,
     /// Snapshots that go.
     pub(crate) expire: Vec<i64>,
+    /// Properties that are set. With an owner among them, the table is taken from whoever has it.
+    pub(crate) properties: HashMap<String, String>,
 }
 
 /// A table as its current metadata says.
@@ -83,13 +85,6 @@ pub(crate) struct Committer<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) identity: Identity,
     pub(crate) clock: &'a Clock,
-}
-
-impl Change {
-    /// Whether it lets go of snapshots and makes none.
-    fn is_expiry(&self) -> bool {
-        !self.expire.is_empty() && self.add.is_empty() && self.remove.is_empty()
-    }
 }
 
 impl Loaded {
@@ -150,11 +145,21 @@ impl Committer<'_> {
         Ok(loaded)
     }
 
+    /// The table as it is now, whoever feeds it; nothing if there is none.
+    pub(crate) fn find(&self, table: Table) -> Result<Option<Loaded>, Error> {
+        let current = self.catalog.load(self.store, table.name())?;
+        Ok(current.map(|current| Loaded::new(table, current)))
+    }
+
     /// Makes a change, on the table as it is then. When it returns, readers and the next start see it.
     pub(crate) fn commit(&self, table: Table, change: &Change) -> Result<Loaded, Error> {
         let mut unanswered: Vec<Try> = Vec::new();
         for number in 0..TRIES {
-            let loaded = self.load(table)?;
+            let loaded = if change.properties.contains_key(JOURNAL_ID) {
+                self.find(table)?.ok_or(Error::Conflict { table: table.name() })?
+            } else {
+                self.load(table)?
+            };
             self.settle(&mut unanswered, &loaded, change);
             if is_done(&loaded.metadata, change) {
                 return Ok(loaded);
@@ -239,7 +244,8 @@ impl Committer<'_> {
         let now = self.clock.now().millis().max(previous.last_updated_ms());
         let builder = TableMetadata::clone(&previous).into_builder(Some(loaded.location.clone()));
         let builder = builder.remove_snapshots(&change.expire);
-        if change.is_expiry() {
+        let builder = builder.set_properties(change.properties.clone())?;
+        if change.is_without_snapshot() {
             return built(builder);
         }
         // 63 of the id's random bits.
@@ -377,10 +383,23 @@ impl Writing<'_, '_> {
     }
 }
 
+impl Change {
+    /// Whether it leaves the rows as they are, and up to where they are there. A change of owner makes a snapshot all the
+    /// same: a REST catalog refuses the old owner's commits only because they follow another one.
+    fn is_without_snapshot(&self) -> bool {
+        let is_about_metadata = !self.expire.is_empty() || !self.properties.is_empty();
+        let is_of_owner = self.properties.contains_key(JOURNAL_ID);
+        is_about_metadata && !is_of_owner && self.add.is_empty() && self.remove.is_empty()
+    }
+}
+
 /// Whether a change has been made.
 fn is_done(metadata: &TableMetadata, change: &Change) -> bool {
-    if change.is_expiry() {
+    if !change.expire.is_empty() {
         return change.expire.iter().all(|id| metadata.snapshot_by_id(*id).is_none());
+    }
+    if !change.properties.is_empty() {
+        return change.properties.iter().all(|(name, value)| metadata.properties().get(name) == Some(value));
     }
     snapshot_of(metadata, change.id).is_some()
 }

@@ -1,7 +1,7 @@
 //! Owns merging small files of a partition into large sorted ones, so that readers open few. Never changes a row.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -66,6 +66,7 @@ impl Archive {
             remove: inputs.iter().map(|file| file.location.clone()).collect::<BTreeSet<_>>(),
             positions: None,
             expire: Vec::new(),
+            properties: HashMap::new(),
         };
         self.commit(table, &change)?;
         let bytes = inputs.iter().map(|file| file.bytes).sum();

@@ -76,8 +76,8 @@ pub(crate) enum Error {
     },
     /// Another journal feeds this archive.
     #[error(
-        "JOURNAL_MISMATCH: the archive belongs to journal {expected}, and this is journal {found}: \
-         give back the directory of that journal, or another --data-dir"
+        "JOURNAL_MISMATCH: the archive belongs to journal {expected}, and this is journal {found}: give back the directory \
+         of that journal, or another --data-dir; if this journal is to take over, run `annals archive adopt`"
     )]
     Mismatch {
         /// Id and epoch that the catalog names.
@@ -95,6 +95,12 @@ pub(crate) enum Error {
         location: String,
         /// The journal that it names.
         journal: String,
+    },
+    /// A table that names no journal.
+    #[error("{location} does not say which journal feeds it: it is no table of an archive of ours")]
+    Ownerless {
+        /// The table.
+        location: String,
     },
     /// The server ends.
     #[error("the server is stopping")]

@@ -2,7 +2,7 @@
 //! the catalog's metadata leads to, that a reader of ours holds, or that is about to be committed.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::PoisonError,
 };
 
@@ -46,6 +46,7 @@ impl Archive {
                 remove: BTreeSet::new(),
                 positions: None,
                 expire: old,
+                properties: HashMap::new(),
             };
             self.commit(table, &change)?;
         }

@@ -209,6 +209,11 @@ impl ArchivedFile {
         parse_ulid("name", name.strip_suffix(".parquet")?).ok()
     }
 
+    /// Whether it may have a ULID that is not below this one.
+    pub(crate) fn may_have_ulids_from(&self, ulid: Ulid) -> bool {
+        self.ulids.1.as_deref().is_none_or(|highest| ulid.to_string().as_str() <= highest)
+    }
+
     /// What a table's metadata says of a file; nothing if another engine wrote it so that it cannot be told.
     pub(crate) fn of(file: &DataFile) -> Option<Self> {
         let numbers = |column: &str| {

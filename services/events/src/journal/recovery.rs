@@ -29,13 +29,47 @@ pub(super) struct Tail {
     pub(super) synced: u64,
 }
 
-/// Reads the segments, whose first offsets are `firsts`, into the index.
+/// What stands in the segments.
+pub(super) struct Found {
+    /// First offset of the last one.
+    last: u64,
+    /// Bytes of its whole records, and of what is torn behind them.
+    whole: usize,
+    torn: usize,
+    /// Bytes of the others.
+    closed: usize,
+}
+
+/// Makes of the segments, whose first offsets are `firsts`, what can be appended to.
 pub(super) fn recover(dir: &Path, identity: Identity, firsts: &[u64], index: &mut Index) -> Result<Tail, OpenError> {
-    let Some((last, closed)) = firsts.split_last() else {
+    let Some(Found { last, whole, torn, closed }) = read(dir, identity, firsts, index)? else {
         index.begin_segment(0);
         let file = segment::create(dir, identity, 0)?;
         return Ok(Tail { file, first: 0, synced: SEGMENT_HEADER });
     };
+    let path = segment::path_of(dir, last);
+    let file = if torn > 0 {
+        tracing::warn!(file = %path.display(), position = whole, bytes = torn, "cut a torn tail of the journal");
+        segment::cut(&path, whole as u64).map_err(OpenError::io(&path))?
+    } else {
+        // A process that was killed may have written these records and not synced them.
+        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(OpenError::io(&path))?;
+        file.sync_all().map_err(OpenError::io(&path))?;
+        file
+    };
+    metrics::gauge!("annals_journal_bytes").set((closed + whole) as f64);
+    tracing::info!(events = index.end() - index.beginning(), segments = firsts.len(), "the journal is open");
+    Ok(Tail { file, first: last, synced: whole as u64 })
+}
+
+/// Reads the segments, whose first offsets are `firsts`, into the index, and changes nothing; nothing if there is none.
+pub(super) fn read(
+    dir: &Path,
+    identity: Identity,
+    firsts: &[u64],
+    index: &mut Index,
+) -> Result<Option<Found>, OpenError> {
+    let Some((last, closed)) = firsts.split_last() else { return Ok(None) };
     let (mut bytes, mut total) = (Vec::new(), 0);
     for first in closed {
         let whole = load(dir, identity, *first, index, &mut bytes)?;
@@ -45,23 +79,10 @@ pub(super) fn recover(dir: &Path, identity: Identity, firsts: &[u64], index: &mu
         total += whole;
     }
     let whole = load(dir, identity, *last, index, &mut bytes)?;
-    let path = segment::path_of(dir, *last);
-    let file = if whole < bytes.len() {
-        if has_later_group(&bytes, whole, identity.mark()) {
-            return Err(damaged(dir, *last, whole));
-        }
-        let cut = bytes.len() - whole;
-        tracing::warn!(file = %path.display(), position = whole, bytes = cut, "cut a torn tail of the journal");
-        segment::cut(&path, whole as u64).map_err(OpenError::io(&path))?
-    } else {
-        // A process that was killed may have written these records and not synced them.
-        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(OpenError::io(&path))?;
-        file.sync_all().map_err(OpenError::io(&path))?;
-        file
-    };
-    metrics::gauge!("annals_journal_bytes").set((total + whole) as f64);
-    tracing::info!(events = index.end() - index.beginning(), segments = firsts.len(), "the journal is open");
-    Ok(Tail { file, first: *last, synced: whole as u64 })
+    if whole < bytes.len() && has_later_group(&bytes, whole, identity.mark()) {
+        return Err(damaged(dir, *last, whole));
+    }
+    Ok(Some(Found { last: *last, whole, torn: bytes.len() - whole, closed: total }))
 }
 
 /// Reads one segment into `bytes` and its whole records into the index; answers where they end.

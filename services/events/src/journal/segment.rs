@@ -29,14 +29,21 @@ pub(super) fn create(dir: &Path, identity: Identity, first: u64) -> Result<File,
 
 /// The first offset of every segment in the directory, ascending; files that a crash left unfinished are removed.
 pub(super) fn list(dir: &Path) -> Result<Vec<u64>, OpenError> {
+    for entry in fs::read_dir(dir).map_err(OpenError::io(dir))? {
+        let path = entry.map_err(OpenError::io(dir))?.path();
+        if path.extension().is_some_and(|extension| extension == UNFINISHED) && path.is_file() {
+            fs::remove_file(&path).map_err(OpenError::io(&path))?;
+        }
+    }
+    firsts(dir)
+}
+
+/// The first offset of every segment in the directory, ascending.
+pub(super) fn firsts(dir: &Path) -> Result<Vec<u64>, OpenError> {
     let mut firsts = Vec::new();
     for entry in fs::read_dir(dir).map_err(OpenError::io(dir))? {
         let path = entry.map_err(OpenError::io(dir))?.path();
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        if extension == Some(UNFINISHED) && path.is_file() {
-            fs::remove_file(&path).map_err(OpenError::io(&path))?;
-        }
-        if extension == Some(SUFFIX) {
+        if path.extension().is_some_and(|extension| extension == SUFFIX) {
             let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
             let first = stem.parse().map_err(|_| OpenError::Foreign { path: path.clone() })?;
             firsts.push(first);

@@ -68,10 +68,12 @@ pub(super) enum Mend {
 
 /// What one write and one sync make durable.
 struct Group {
+    now: i64,
+    /// Of the last event that was taken in.
     intake: i64,
     end: u64,
-    /// Each event, the position of its entry, and its length.
-    events: Vec<(Entry, u32, u32)>,
+    /// Each event, when it was taken in, the position of its entry, and its length.
+    events: Vec<(Entry, i64, u32, u32)>,
     ulids: HashSet<(u32, u128, bool)>,
     batches: Vec<RelayBatch>,
     answers: Vec<Result<Appended, AppendError>>,
@@ -147,7 +149,8 @@ impl Writer {
         let now = self.clock.now().millis();
         let events = appends.iter().map(|append| append.batch.entries.len()).sum();
         let mut group = Group {
-            intake: index.last_intake().map_or(now, |last| now.max(last)),
+            now,
+            intake: index.last_intake().unwrap_or(i64::MIN),
             end: index.end(),
             events: Vec::with_capacity(events),
             ulids: HashSet::with_capacity(events),
@@ -184,11 +187,11 @@ impl Writer {
 
     /// Shows readers what is durable now.
     fn publish(&self, group: Group) -> Vec<Result<Appended, AppendError>> {
-        let Group { intake, end, events, ulids: _, batches, answers } = group;
+        let Group { now: _, intake: _, end, events, ulids: _, batches, answers } = group;
         metrics::counter!("annals_events_appended_total").increment(events.len() as u64);
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         index.begin_segment(self.tail.first);
-        for (entry, position, length) in events {
+        for (entry, intake, position, length) in events {
             index.push(entry, intake, position, length);
         }
         for batch in batches {
@@ -212,7 +215,7 @@ impl Group {
     ) -> Result<Appended, AppendError> {
         if let Some(sent) = batch.relay {
             let pending = self.batches.iter().rev().find(|pending| pending.relay == sent.relay);
-            let last = pending.map_or_else(|| known.index.last_batch(sent.relay), |pending| pending.number);
+            let last = pending.map_or_else(|| known.index.last_batch(sent), |pending| pending.number);
             if sent.number <= last {
                 // An old copy of the relay's database numbers other mutations as it did before: they are new.
                 for (entry, _) in batch.events() {
@@ -227,6 +230,8 @@ impl Group {
             }
             self.batches.push(sent);
         }
+        // Intake never runs backwards, whatever the clock does.
+        self.intake = self.intake.max(batch.intake.unwrap_or(self.now));
         let (first, start) = (self.end, buffer.len());
         buffer.resize(start + RECORD_HEADER, 0);
         let mut duplicates = Vec::new();
@@ -236,7 +241,7 @@ impl Group {
                 continue;
             }
             let position = base + buffer.len() as u64;
-            self.events.push((*entry, position as u32, (bytes.len() - ENTRY_HEADER) as u32));
+            self.events.push((*entry, self.intake, position as u32, (bytes.len() - ENTRY_HEADER) as u32));
             self.end += 1;
             buffer.extend_from_slice(bytes);
         }

@@ -251,6 +251,7 @@ impl Scene {
             remove: BTreeSet::new(),
             positions: Some((from, to)),
             expire: Vec::new(),
+            properties: HashMap::new(),
         }
     }
 

@@ -141,6 +141,23 @@ impl Scan<'_> {
         Ok(Some(events))
     }
 
+    /// Reads all rows of a file, of `columns` in the order of the table (all of them without), some at a time.
+    pub(crate) fn read_all(
+        &mut self,
+        file: &ArchivedFile,
+        columns: Option<&[&str]>,
+        mut each: impl FnMut(RecordBatch) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let footer = self.footer(file)?;
+        for (number, group) in footer.metadata().row_groups().iter().enumerate() {
+            let rows = group.num_rows() as usize;
+            let all = RowSelection::from_consecutive_ranges(std::iter::once(0..rows), rows);
+            let at_a_time = if columns.is_some() { BATCH_ROWS } else { WHOLE_ROWS };
+            self.read(file, number, columns, at_a_time, all, |rows| each(rows).map(|()| false))?;
+        }
+        Ok(())
+    }
+
     /// The footer of a file.
     pub(in super::super) fn footer(&mut self, file: &ArchivedFile) -> Result<ArrowReaderMetadata, Error> {
         let mut reader = FileReader::open(self.store, &file.location, file.bytes, Reader::Caller)?;

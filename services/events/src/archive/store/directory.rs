@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
+    hash::{BuildHasher as _, RandomState},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     sync::{
@@ -23,6 +24,8 @@ pub(super) struct Directory {
     objects: Arc<dyn ObjectStore>,
     /// Numbers the unfinished files of this process.
     unfinished: AtomicU64,
+    /// Begins the names of the unfinished files of this process: a writer that was taken over from may still be at work.
+    process: String,
     /// Directories with names that are not durable yet.
     unsynced: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
@@ -46,7 +49,8 @@ impl Directory {
         })?;
         let url = format!("file://{text}");
         let objects = Arc::new(LocalFileSystem::new_with_prefix(&path).map_err(Error::store(text))?);
-        let directory = Self { path, objects, unfinished: AtomicU64::new(0), unsynced: Arc::default() };
+        let process = format!("{:016x}", RandomState::new().hash_one(()));
+        let directory = Self { path, objects, unfinished: AtomicU64::new(0), process, unsynced: Arc::default() };
         directory.remove_unfinished()?;
         Ok((directory, url))
     }
@@ -60,7 +64,7 @@ impl Directory {
         let number = self.unfinished.fetch_add(1, Ordering::Relaxed);
         let directory = path.parent().expect("a file of the archive has a directory");
         fs::create_dir_all(directory).map_err(Error::io(directory))?;
-        let unfinished = self.path.join(format!("{number}.{UNFINISHED}"));
+        let unfinished = self.path.join(format!("{}-{number}.{UNFINISHED}", self.process));
         let file = File::create(&unfinished).map_err(Error::io(&unfinished))?;
         let (root, unsynced) = (self.path.clone(), Arc::clone(&self.unsynced));
         Ok(Upload { file: BufWriter::new(file), unfinished, path, root, unsynced })

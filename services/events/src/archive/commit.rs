@@ -160,8 +160,11 @@ impl Committer<'_> {
         let mut written = Vec::new();
         let metadata = self.next(loaded, change, &mut written)?;
         let location = MetadataLocation::from_str(&loaded.location)?.with_next_version().to_string();
-        self.store.put(&location, &to_json(&metadata)?)?;
-        self.store.sync()?;
+        if let Err(error) = self.store.put(&location, &to_json(&metadata)?).and_then(|()| self.store.sync()) {
+            // It may be there all the same, and some engines take the highest number for the current metadata.
+            let _ = self.store.delete(&location);
+            return Err(error);
+        }
         if self.catalog.swap(loaded.table.name(), Some(&loaded.location), &location)? {
             return Ok(Some(Loaded { table: loaded.table, metadata: Arc::new(metadata), location }));
         }

@@ -1,7 +1,10 @@
-//! Owns the reading of the environment for these tests: how long the crash loop runs, and by which random numbers.
+//! Owns the reading of the environment for these tests: how long the loops run, and by which random
+//! numbers.
 
 const ROUNDS: &str = "ANNALS_CRASH_ROUNDS";
 const SEED: &str = "ANNALS_CRASH_SEED";
+const STORE_FAULT_ROUNDS: &str = "ANNALS_STORE_FAULT_ROUNDS";
+const STORE_FAULT_SEED: &str = "ANNALS_STORE_FAULT_SEED";
 
 /// How many times the crash loop kills.
 #[expect(clippy::disallowed_methods, reason = "the one home of these tests' settings")]
@@ -13,4 +16,16 @@ pub(crate) fn crash_rounds() -> anyhow::Result<u64> {
 #[expect(clippy::disallowed_methods, reason = "the one home of these tests' settings")]
 pub(crate) fn crash_seed() -> anyhow::Result<Option<u64>> {
     Ok(std::env::var(SEED).ok().map(|seed| seed.parse()).transpose()?)
+}
+
+/// How many times each fault of the object store meets each kind of call.
+#[expect(clippy::disallowed_methods, reason = "the one home of these tests' settings")]
+pub(crate) fn store_fault_rounds() -> anyhow::Result<u64> {
+    Ok(std::env::var(STORE_FAULT_ROUNDS).as_deref().unwrap_or("1").parse()?)
+}
+
+/// The seed of a campaign that shall be repeated.
+#[expect(clippy::disallowed_methods, reason = "the one home of these tests' settings")]
+pub(crate) fn store_fault_seed() -> anyhow::Result<Option<u64>> {
+    Ok(std::env::var(STORE_FAULT_SEED).ok().map(|seed| seed.parse()).transpose()?)
 }

@@ -3,6 +3,7 @@
 
 mod alone;
 mod broken_disk;
+mod bucket;
 mod config;
 mod crash;
 mod damage;

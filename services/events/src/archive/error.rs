@@ -141,10 +141,11 @@ impl Error {
         move |source| Self::Store { location: location.to_owned(), source: Box::new(source) }
     }
 
-    /// Whether the same may succeed later: the store did not answer, or not as it should. A file that is not there
-    /// does not come back.
+    /// Whether the same may succeed later: the store did not answer as it should, or somebody else was faster. A file
+    /// that is not there does not come back.
     fn is_passing(&self) -> bool {
-        store_error(self).is_some_and(|error| !matches!(error, object_store::Error::NotFound { .. }))
+        matches!(self, Self::Conflict { .. } | Self::Stopping)
+            || store_error(self).is_some_and(|error| !matches!(error, object_store::Error::NotFound { .. }))
     }
 }
 
@@ -176,8 +177,8 @@ impl From<Error> for Refusal {
         if !error.is_passing() {
             return Self::internal(text);
         }
-        tracing::warn!(error = text, "the archive's store does not answer");
-        Self::new(Reason::StoreUnavailable, "the archive's store does not answer").retry_after(RETRY_AFTER)
+        tracing::warn!(error = text, "the archive cannot do this now");
+        Self::new(Reason::StoreUnavailable, "the archive cannot do this now").retry_after(RETRY_AFTER)
     }
 }
 

@@ -141,12 +141,15 @@ class Session:
                     break
         except OSError:
             pass
+        self.faults.is_done(self.fault)
         self.close()
 
     def passes(self, message):
         """Sends a message on; false if that was the last one."""
         text = message[5:].lower()
         if message[:1] in b"PQ" and b"iceberg_tables" in text and (b"update " in text or b"insert " in text):
+            # The one before may have ended without a commit.
+            self.faults.is_done(self.fault)
             self.fault = self.faults.next()
             if self.fault == "refused":
                 said = b"SERROR\0VERROR\0C40001\0Mrefused by the test\0\0"
@@ -161,7 +164,6 @@ class Session:
             self.server.sendall(message)
             # The server answers when it is done, and `answers` keeps that to itself.
             time.sleep(0.2)
-            self.faults.is_done(self.fault)
             return False
         self.server.sendall(message)
         return True

@@ -127,8 +127,8 @@ async fn a_type_or_kind_that_is_asked_for_is_that_of_then() {
 
 #[tokio::test]
 async fn who_does_not_read_the_namespace_sees_what_is_public_then_and_now() {
-    let mut fixture = Fixture::new();
     use Visibility::{Private, Public, Unlisted};
+    let mut fixture = Fixture::new();
     let lives = [
         ("always", Public, Public),
         ("hidden since", Public, Private),

@@ -21,6 +21,9 @@ pub struct Hunk {
     pub added: String,
 }
 
+/// Places of lines before, and of those that take their place.
+type Edit = (Range<usize>, Range<usize>);
+
 /// What makes `after` of `before`.
 pub(super) fn hunks(before: &str, after: &str) -> Vec<Hunk> {
     let [old, new] = [before, after].map(|text| text.split_inclusive('\n').collect::<Vec<_>>());
@@ -38,7 +41,7 @@ pub(super) fn hunks(before: &str, after: &str) -> Vec<Hunk> {
     let new_numbers: Vec<_> = new_rest.iter().map(|line| number(*line)).collect();
     let whole = || vec![(0..old_rest.len(), 0..new_rest.len())];
     let script = script(&old_numbers, &new_numbers).unwrap_or_else(whole);
-    let hunk = |(gone, new): (Range<usize>, Range<usize>)| Hunk {
+    let hunk = |(gone, new): Edit| Hunk {
         before_line: prefix + gone.start + 1,
         after_line: prefix + new.start + 1,
         removed: old_rest[gone].concat(),
@@ -48,7 +51,7 @@ pub(super) fn hunks(before: &str, after: &str) -> Vec<Hunk> {
 }
 
 /// Which places of `old` become which of `new`; nothing where that takes too long to say.
-fn script(old: &[u32], new: &[u32]) -> Option<Vec<(Range<usize>, Range<usize>)>> {
+fn script(old: &[u32], new: &[u32]) -> Option<Vec<Edit>> {
     let (width, height) = (old.len() as i32, new.len() as i32);
     // The furthest place of `old` on each diagonal, and those of all rounds before.
     let mut furthest = vec![0_i32; 2 * MAX_EDITS as usize + 3];
@@ -87,8 +90,8 @@ fn previous(edits: i32, diagonal: i32, furthest: impl Fn(i32) -> i32) -> i32 {
 }
 
 /// The script that led to the end after `edits` rounds.
-fn ranges(rounds: &[Vec<i32>], edits: i32, width: i32, height: i32) -> Vec<(Range<usize>, Range<usize>)> {
-    let (mut ranges, mut x, mut y): (Vec<(Range<usize>, Range<usize>)>, _, _) = (Vec::new(), width, height);
+fn ranges(rounds: &[Vec<i32>], edits: i32, width: i32, height: i32) -> Vec<Edit> {
+    let (mut ranges, mut x, mut y): (Vec<Edit>, _, _) = (Vec::new(), width, height);
     for edits in (1..=edits).rev() {
         let round = &rounds[edits as usize - 1];
         let furthest = |diagonal: i32| round[(diagonal + edits - 1) as usize];

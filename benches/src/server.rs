@@ -18,15 +18,20 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) dir: tempfile::TempDir,
     child: Child,
+    settings: &'static [&'static str],
 }
 
 impl Server {
     /// `annals serve`, not yet ready.
     pub(crate) fn spawn() -> anyhow::Result<Self> {
+        Self::spawn_with(&[])
+    }
+
+    fn spawn_with(settings: &'static [&'static str]) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("annals-bench").tempdir_in(directory()?)?;
         let address = free_address()?;
-        let child = serve(address, dir.path())?;
-        Ok(Self { address, dir, child })
+        let child = serve(address, dir.path(), settings)?;
+        Ok(Self { address, dir, child, settings })
     }
 
     /// Kills it, for [`Server::restart`].
@@ -38,13 +43,18 @@ impl Server {
 
     /// `annals serve` again on the same data and address, not yet ready.
     pub(crate) fn restart(&mut self) -> anyhow::Result<()> {
-        self.child = serve(self.address, self.dir.path())?;
+        self.child = serve(self.address, self.dir.path(), self.settings)?;
         Ok(())
     }
 
     /// `annals serve`, ready.
     pub(crate) async fn start() -> anyhow::Result<Self> {
-        let server = Self::spawn()?;
+        Self::start_with(&[]).await
+    }
+
+    /// The same with other settings than the defaults.
+    pub(crate) async fn start_with(settings: &'static [&'static str]) -> anyhow::Result<Self> {
+        let server = Self::spawn_with(settings)?;
         server.ready().await?;
         Ok(server)
     }
@@ -60,7 +70,7 @@ impl Server {
         while tokio::net::TcpStream::connect(address).await.is_err() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        Ok(Self { address, dir, child })
+        Ok(Self { address, dir, child, settings: &[] })
     }
 
     /// Waits until every service is ready.
@@ -102,10 +112,11 @@ impl Drop for Server {
     }
 }
 
-fn serve(address: SocketAddr, dir: &Path) -> anyhow::Result<Child> {
+fn serve(address: SocketAddr, dir: &Path, settings: &[&str]) -> anyhow::Result<Child> {
     Command::new(sibling("annals")?)
         .args(["serve", "--listen", &address.to_string(), "--data-dir"])
         .arg(dir.join("data"))
+        .args(settings)
         .current_dir(dir)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

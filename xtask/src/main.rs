@@ -120,6 +120,10 @@ fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     if arguments == ["build"] {
         return cold_build::run(workspace);
     }
+    if arguments.iter().any(|argument| argument == "aggregate" || argument == "all") {
+        // The engines to compare with are among them.
+        Backends::install(workspace)?;
+    }
     workspace.cargo(["build", "--release", "--bin", "annals", "--bin", "benches"]).run()?;
     workspace.cargo(["run", "--release", "--quiet", "--bin", "benches", "--"]).args(arguments).run()
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns standard output. The JSON is the gateway's: what HTTP shows is what `--json` prints.
 
+mod aggregate;
 mod event;
 mod page;
 mod state;
@@ -9,6 +10,7 @@ mod state;
 use proto::common::v1::Key;
 
 pub(crate) use self::{
+    aggregate::aggregate,
     event::{Follow, events},
     page::{history, relationships, things},
     state::{deleted, linked, namespace, relationship, thing, written},

@@ -8,9 +8,10 @@ use futures::stream::{self, BoxStream};
 use proto::events::v1::events_service_client::EventsServiceClient;
 use proto::events::v1::events_service_server::{EventsService, EventsServiceServer};
 use proto::events::v1::{
-    AppendRequest, AppendResponse, Archive, CompactArchiveRequest, CompactArchiveResponse, ExpireArchiveRequest,
-    ExpireArchiveResponse, GetArchiveRequest, HistoryRequest, HistoryResponse, QueryRequest, QueryResponse,
-    StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse, VerifyArchiveRequest, VerifyArchiveResponse,
+    AggregateRequest, AggregateResponse, AppendRequest, AppendResponse, Archive, CompactArchiveRequest,
+    CompactArchiveResponse, ExpireArchiveRequest, ExpireArchiveResponse, GetArchiveRequest, HistoryRequest,
+    HistoryResponse, QueryRequest, QueryResponse, StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse,
+    VerifyArchiveRequest, VerifyArchiveResponse,
 };
 use tokio::sync::Notify;
 use tonic::service::Routes;
@@ -139,6 +140,10 @@ impl EventsService for Stub {
 
     async fn state_at(&self, _: Request<StateAtRequest>) -> Result<Response<StateAtResponse>, Status> {
         Ok(Response::new(StateAtResponse::default()))
+    }
+
+    async fn aggregate(&self, _: Request<AggregateRequest>) -> Result<Response<AggregateResponse>, Status> {
+        Ok(Response::new(AggregateResponse::default()))
     }
 
     async fn get_archive(&self, _: Request<GetArchiveRequest>) -> Result<Response<Archive>, Status> {

@@ -3,15 +3,18 @@
 //! Owns the files, their catalog and what readers see of them. Never decides who may see an event, and never
 //! acknowledges one: that is the journal's. Every call blocks.
 
+mod aggregate;
 mod catalog;
 mod columns;
 mod commit;
 mod compact;
+mod engine;
 mod error;
 mod expire;
 mod file;
 mod reader;
 mod scan;
+mod snapshot;
 mod store;
 mod table;
 mod verify;
@@ -22,7 +25,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{
-        Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -32,25 +35,28 @@ use iceberg::spec::Operation;
 use proto::events::v1::Event;
 use tokio::runtime::Handle;
 
-use self::{
-    catalog::Catalog,
-    commit::{Change, Committer, Loaded},
-    file::FileWriter,
-    reader::Footers,
-    store::Store,
-    table::Partition,
-    view::{TableView, Views},
-};
 pub(crate) use self::{
+    aggregate::{Aggregate, Aggregated, Bucket, Condition, Measure, MeasureOrder},
     compact::Compacted,
     error::Error,
     expire::Expired,
     reader::Cost,
     scan::{Found, Scan},
+    snapshot::Recent,
     table::Table,
     verify::Status,
     view::View,
     wanted::Wanted,
+};
+use self::{
+    catalog::Catalog,
+    commit::{Change, Committer, Loaded},
+    engine::Engine,
+    file::FileWriter,
+    reader::Footers,
+    store::Store,
+    table::Partition,
+    view::{TableView, Views},
 };
 use crate::journal::Identity;
 
@@ -64,7 +70,8 @@ pub(crate) struct Archive {
     catalog: Mutex<Catalog>,
     identity: Identity,
     clock: Clock,
-    footers: Footers,
+    footers: Arc<Footers>,
+    engine: Engine,
     views: Views,
     /// Shared by who writes files that no commit refers to yet; nothing is removed meanwhile.
     writing: RwLock<()>,
@@ -85,7 +92,8 @@ impl Archive {
             catalog: Mutex::new(catalog),
             identity,
             clock,
-            footers: Footers::default(),
+            footers: Arc::default(),
+            engine: Engine::new().map_err(Error::io(dir))?,
             views,
             writing: RwLock::default(),
             is_stopping: AtomicBool::new(false),
@@ -95,13 +103,18 @@ impl Archive {
     }
 
     /// What a reader sees from now on, for as long as it holds it.
-    pub(crate) fn view(&self) -> std::sync::Arc<View> {
+    pub(crate) fn view(&self) -> Arc<View> {
         self.views.present()
     }
 
     /// The lowest offset of the journal that readers may still ask for.
     pub(crate) fn needed(&self) -> u64 {
         self.views.needed()
+    }
+
+    /// What the groups of one aggregate may take from now on, in bytes.
+    pub(crate) fn limit_memory(&mut self, bytes: usize) {
+        self.engine.memory = bytes;
     }
 
     /// Makes what is being written end soon, unfinished: it is done again after the next start.

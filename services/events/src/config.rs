@@ -20,6 +20,8 @@ serve::settings! {
         /// How long old snapshots of the archive, and files that only they refer to, are kept: longer than a reader of
         /// another engine takes.
         pub archive_retention: Duration = "1h",
+        /// Bytes that the groups of one aggregate may take: 1 MiB to 64 GiB. Two run at a time.
+        pub query_memory_bytes: Bytes<1_048_576, 68_719_476_736> = "134217728",
     }
 }
 
@@ -41,6 +43,11 @@ impl Config {
     pub(crate) fn journal(&self) -> Settings {
         let Self { journal_segment_bytes, journal_queue_bytes, .. } = self;
         Settings { segment_bytes: journal_segment_bytes.0, queue_bytes: journal_queue_bytes.0 as usize }
+    }
+
+    /// What the groups of one aggregate may take.
+    pub(crate) fn query_memory(&self) -> usize {
+        self.query_memory_bytes.0 as usize
     }
 
     /// When the journal is flushed.

@@ -1,6 +1,8 @@
 //! The service on the wire: decode, verb, encode. Decides nothing.
 
-use std::{pin::Pin, sync::Arc};
+mod aggregate;
+
+use std::{ops::Range, pin::Pin, sync::Arc};
 
 use domain::{Entity, EntityKind, EventType, Id, Invalid, Key, Timestamp, Variant, parse_ulid};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
@@ -8,10 +10,10 @@ use prost::Message as _;
 use proto::{
     convert::{NewEvent, as_of, canonical_key, entity_kind, mutation_to_wire, new_event, state_to_wire, timestamp},
     events::v1::{
-        self as wire, AppendRequest, AppendResponse, CompactArchiveRequest, CompactArchiveResponse,
-        ExpireArchiveRequest, ExpireArchiveResponse, GetArchiveRequest, HistoryRequest, HistoryResponse, QueryRequest,
-        QueryResponse, StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse, VerifyArchiveRequest,
-        VerifyArchiveResponse, events_service_server::EventsService,
+        self as wire, AggregateRequest, AggregateResponse, AppendRequest, AppendResponse, CompactArchiveRequest,
+        CompactArchiveResponse, ExpireArchiveRequest, ExpireArchiveResponse, GetArchiveRequest, HistoryRequest,
+        HistoryResponse, QueryRequest, QueryResponse, StateAtRequest, StateAtResponse, SubscribeRequest,
+        SubscribeResponse, VerifyArchiveRequest, VerifyArchiveResponse, events_service_server::EventsService,
     },
 };
 use serve::{
@@ -107,6 +109,16 @@ impl EventsService for Grpc {
             next_page_token: page.next.map(|next| binding.token(&next.to_le_bytes())).unwrap_or_default(),
             cost: Some(cost_to_wire(page.cost)),
         }))
+    }
+
+    async fn aggregate(&self, request: Request<AggregateRequest>) -> Result<Response<AggregateResponse>, Status> {
+        let (caller, deadline) = (Caller::of(request.extensions())?.clone(), Deadline::of(request.extensions()));
+        let mut request = request.into_inner();
+        let wait_for = std::mem::take(&mut request.wait_for);
+        let (filter, without_mutations, aggregate) = aggregate::aggregate(request).map_err(Refusal::from)?;
+        self.log.wait_for(&caller, &wait_for, deadline).await?;
+        let aggregated = self.log.aggregate(&caller, filter, without_mutations, aggregate).await?;
+        Ok(Response::new(aggregate::aggregated(aggregated, page::MAX_BYTES)))
     }
 
     type SubscribeStream = Answers<SubscribeResponse>;
@@ -205,14 +217,18 @@ fn query(request: QueryRequest, page_size: usize, position: Option<u64>) -> Resu
         Ok(wire::Order::NewestFirst) => Order::NewestFirst,
         Err(_) => return Err(Invalid::new("order", "must be oldest first or newest first")),
     };
-    let from = timestamp("from", from)?.map_or(i64::MIN, Timestamp::millis);
-    let to = timestamp("to", to)?.map_or(i64::MAX, Timestamp::millis);
     Ok(Query {
-        filter: Filter { times: from..to, ..filter(&event_types, &entity_ns, &entity_id, entity_kind)? },
+        filter: Filter { times: times(from, to)?, ..filter(&event_types, &entity_ns, &entity_id, entity_kind)? },
         order,
         page_size,
         position,
     })
+}
+
+fn times(from: Option<prost_types::Timestamp>, to: Option<prost_types::Timestamp>) -> Result<Range<i64>, Invalid> {
+    let from = timestamp("from", from)?.map_or(i64::MIN, Timestamp::millis);
+    let to = timestamp("to", to)?.map_or(i64::MAX, Timestamp::millis);
+    Ok(from..to)
 }
 
 fn filter(event_types: &[String], ns: &str, id: &str, kind: i32) -> Result<Filter, Invalid> {

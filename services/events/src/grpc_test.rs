@@ -37,6 +37,7 @@ impl Served {
             archive_flush_bytes: Setting::from_text(bytes).unwrap(),
             archive_flush_interval: Setting::from_text("5m").unwrap(),
             archive_retention: Setting::from_text("1h").unwrap(),
+            query_memory_bytes: Setting::from_text("134217728").unwrap(),
         };
         let service = crate::open(config, &context).await.unwrap();
         Self { client: EventsServiceClient::new(service.peer()), context, service, _dir: dir }
@@ -168,6 +169,7 @@ async fn the_service_drains_and_its_journal_can_be_opened_again() {
         archive_flush_bytes: Setting::from_text("1048576").unwrap(),
         archive_flush_interval: Setting::from_text("5m").unwrap(),
         archive_retention: Setting::from_text("1h").unwrap(),
+        query_memory_bytes: Setting::from_text("134217728").unwrap(),
     };
     let service = crate::open(config, &context).await.unwrap();
     let appended = EventsServiceClient::new(service.peer()).append(append(log_event())).await.unwrap().into_inner();

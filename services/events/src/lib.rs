@@ -4,6 +4,7 @@
 //! may see of the past.
 //! Never changes an event, and never holds the present: that is things.
 
+mod aggregate;
 mod append;
 mod archive;
 mod config;
@@ -56,12 +57,15 @@ const MAX_MESSAGE_OUT: usize = 16 << 20;
 /// archive's metadata.
 pub async fn open(config: Config, context: &Context) -> anyhow::Result<Service> {
     let (settings, flush, retention) = (config.journal(), config.flush(), config.archive_retention);
+    let memory = config.query_memory();
     let (dir, clock, runtime) = (context.data_dir.join("events"), context.clock.clone(), Handle::current());
     let log = tokio::task::spawn_blocking(move || EventLog::open(&dir, settings, clock, runtime))
         .await
         .context("opening the event log was interrupted")?
         .context("the event log cannot be opened")?;
-    let log = Arc::new(EventLog { readiness: context.readiness.clone(), retention, ..log });
+    let mut log = EventLog { readiness: context.readiness.clone(), retention, ..log };
+    log.archive.limit_memory(memory);
+    let log = Arc::new(log);
     let tasks = Tasks::new("events");
     let mut end = log.journal.end();
     tasks.spawn("journal", |cancel| async move {

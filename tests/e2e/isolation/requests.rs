@@ -7,8 +7,8 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, MethodDescriptor};
 use proto::{
     common::v1::Key,
     events::v1::{
-        AppendRequest, AsOf, Event, HistoryRequest, QueryRequest, RelayBatch, Start, StateAtRequest, SubscribeRequest,
-        as_of,
+        AggregateRequest, AppendRequest, AsOf, Column, Event, Function, HistoryRequest, Measure, QueryRequest,
+        RelayBatch, Start, StateAtRequest, SubscribeRequest, TextFilter, as_of,
     },
     things::v1::{
         BatchGetThingsRequest, DeleteRelationshipRequest, DeleteThingRequest, GetRelationshipRequest, GetThingRequest,
@@ -45,7 +45,7 @@ impl Given {
 
 /// Whether a method changes nothing.
 pub(crate) fn is_read(method: &MethodDescriptor) -> bool {
-    let reads = ["Get", "BatchGet", "List", "Resolve", "History", "StateAt", "Query", "Subscribe"];
+    let reads = ["Get", "BatchGet", "List", "Resolve", "History", "StateAt", "Query", "Aggregate", "Subscribe"];
     reads.iter().any(|verb| method.name().starts_with(verb))
 }
 
@@ -179,6 +179,22 @@ fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>) -> Option
         "Query" => QueryRequest {
             page_size: if path == "page_token" { 1 } else { WHOLE },
             entity_ns: if path == "entity_id" { ns() } else { String::new() },
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        "Aggregate" => AggregateRequest {
+            entity_ns: if path == "entity_id" { ns() } else { String::new() },
+            entity_kind: kind,
+            filters: match path {
+                "filters.values" => vec![TextFilter { column: Column::EntityId.into(), values: Vec::new() }],
+                _ => Vec::new(),
+            },
+            // Everything that a group can tell.
+            group_by: [Column::EventType, Column::EntityNs, Column::EntityId, Column::EntityType, Column::ErrorMessage]
+                .map(i32::from)
+                .to_vec(),
+            measures: vec![Measure { function: Function::Count.into(), ..Measure::default() }],
+            limit: 10_000,
             ..Default::default()
         }
         .encode_to_vec(),

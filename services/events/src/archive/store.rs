@@ -99,6 +99,11 @@ impl Store {
         Ok((Arc::clone(&self.objects), self.key(location)?))
     }
 
+    /// The store itself, for who has keys.
+    pub(crate) fn objects(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.objects)
+    }
+
     /// The bytes of a whole file.
     pub(crate) fn get(&self, location: &str) -> Result<Bytes, Error> {
         let key = self.key(location)?;

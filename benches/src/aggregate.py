@@ -43,7 +43,8 @@ def engine(name, archive, files):
     # ClickHouse reads files below where it runs.
     os.chdir(archive)
     session = chdb.session.Session()
-    listed = "file('{%s}', Parquet)" % ",".join(os.path.relpath(file, archive) for file in files)
+    paths = [os.path.relpath(file, archive) for file in files]
+    listed = "file('%s', Parquet)" % (paths[0] if len(paths) == 1 else "{%s}" % ",".join(paths))
 
     def run(query):
         lines = str(session.query(query, "TabSeparated")).splitlines()

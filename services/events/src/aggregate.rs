@@ -132,5 +132,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
+#[path = "aggregate_model_test.rs"]
+mod model;
+#[cfg(test)]
 #[path = "aggregate_test.rs"]
 mod tests;

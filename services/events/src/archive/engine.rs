@@ -45,7 +45,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Without a thread until the first plan comes.
+    /// With its threads, which wait for plans.
     pub(crate) fn new() -> std::io::Result<Self> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let runtime = Builder::new_multi_thread().worker_threads(threads).thread_name("plans").enable_all().build()?;
@@ -105,5 +105,22 @@ impl Drop for Engine {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::logical_expr::LogicalPlanBuilder;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_plan_beyond_those_that_may_wait_is_refused() {
+        let engine = Engine::new().unwrap();
+        let plan = || LogicalPlanBuilder::empty(true).build().unwrap();
+        let all = engine.admitted.try_acquire_many((AT_ONCE + WAITING) as u32).unwrap();
+        assert!(matches!(engine.run(plan()).await, Err(Error::Busy)));
+        drop(all);
+        assert_eq!(engine.run(plan()).await.unwrap().0[0].num_rows(), 1);
     }
 }

@@ -3,6 +3,7 @@
 //! Each command prints its figures as a table and fails if a floor is not reached. Servers run as processes of their
 //! own from the directory of this binary; the load generator shares the machine with them, and the baselines too.
 
+mod aggregate;
 mod append;
 mod archive;
 mod commits;
@@ -73,6 +74,12 @@ enum Bench {
         #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(20_000..))]
         mutations: u64,
     },
+    /// Figures of events in the archive, against DuckDB and the ClickHouse engine on the same files.
+    Aggregate {
+        /// How many events.
+        #[arg(long, default_value_t = 1_000_000)]
+        events: usize,
+    },
     /// Serves the baseline of `get`; started by it.
     #[command(hide = true)]
     Echo {
@@ -93,6 +100,7 @@ async fn main() -> anyhow::Result<()> {
             report.extend(reopen::run(1_000_000).await?);
             report.extend(archive::run(1_000_000).await?);
             report.extend(commits::run(200).await?);
+            report.extend(aggregate::run(1_000_000).await?);
             report.finish()
         }
         Bench::Import { onet } => import::run(&onet).await?.finish(),
@@ -102,6 +110,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Archive { events } => archive::run(events).await?.finish(),
         Bench::Entity { mutations } => entity::run(mutations).await?.finish(),
         Bench::Commits { commits } => commits::run(commits).await?.finish(),
+        Bench::Aggregate { events } => aggregate::run(events).await?.finish(),
         Bench::Ready => ready::run().await?.finish(),
         Bench::Echo { listen } => echo::serve(listen).await,
     }

@@ -1,5 +1,6 @@
 //! Bad input: each rule and limit is told by field and rule, over HTTP and gRPC, and nothing is ever stored half.
 
+mod aggregate;
 mod events;
 mod frames;
 mod names;

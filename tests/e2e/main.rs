@@ -1,5 +1,6 @@
 //! Annals as its users meet it: real processes, real sockets, every case on both topologies.
 
+mod aggregate;
 mod apart;
 mod bad_input;
 mod bucket;

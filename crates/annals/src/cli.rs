@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{
-    archive,
+    aggregate, archive,
     client::{Client, Connection},
     delete, diff, events, get, history, import, key, link, list, namespace, patch, put, serving, takeover,
 };
@@ -42,6 +42,7 @@ enum Command {
     History(At<history::Args>),
     Diff(At<diff::Args>),
     Events(At<events::Args>),
+    Aggregate(At<aggregate::Args>),
     Import(At<import::Args>),
     Namespace(At<namespace::Args>),
     Archive(At<archive::Args>),
@@ -100,6 +101,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::History(at) => at.run(history::run).await?,
         Command::Diff(at) => at.run(diff::run).await?,
         Command::Events(at) => at.run(events::run).await?,
+        Command::Aggregate(at) => at.run(aggregate::run).await?,
         Command::Namespace(at) => at.run(namespace::run).await?,
         Command::Archive(at) => at.run(archive::run).await?,
         Command::Key(args) => key::run(args)?,

@@ -51,6 +51,7 @@ fn next(refusal: &Refusal) -> Option<String> {
         Reason::PermissionDenied => "use a key that has the scope; its entry in keys.toml says which it has",
         Reason::AsOfInFuture => "give --at a time that has passed; leave it away for the present",
         Reason::FieldInvalid | Reason::FieldUnknown | Reason::MessageTooLarge => "correct it and run the command again",
+        Reason::QueryTooLarge => "ask for less time, fewer events or fewer groups",
         Reason::RelayBehind
         | Reason::Overloaded
         | Reason::QuotaExceeded

@@ -1,5 +1,6 @@
 //! `annals`: everything of Annals in one process, and the commands that talk to it.
 
+mod aggregate;
 mod append;
 mod archive;
 mod cli;

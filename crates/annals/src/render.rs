@@ -3,6 +3,7 @@
 //! Owns standard output. The JSON is the gateway's: what HTTP shows is what `--json` prints.
 
 mod diff;
+mod aggregate;
 mod event;
 mod page;
 mod state;
@@ -11,6 +12,7 @@ use proto::common::v1::Key;
 
 pub(crate) use self::{
     diff::diff,
+    aggregate::aggregate,
     event::{Follow, events},
     page::{history, relationships, things},
     state::{deleted, linked, namespace, relationship, thing, written},

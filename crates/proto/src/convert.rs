@@ -2,6 +2,7 @@
 //! Never applies a rule of its own: what is refused here is refused by `domain`.
 
 mod diff;
+mod aggregate;
 mod event;
 mod event_as_of;
 mod key;
@@ -12,6 +13,7 @@ mod time;
 mod words;
 
 pub use diff::change_to_wire;
+pub use aggregate::{bucket_width, column, column_name, columns, measure, measure_name};
 pub use event::{NewEvent, event_from_wire, event_to_wire, new_event};
 pub use event_as_of::{as_of, as_of_to_wire};
 pub use key::{canonical_key, key_to_wire, name_to_wire, reference};

@@ -239,7 +239,9 @@ pub fn code(reason: Reason) -> Code {
         | Reason::MethodNotAllowed
         | Reason::MediaTypeUnsupported
         | Reason::NotAcceptable => Code::InvalidArgument,
-        Reason::MessageTooLarge | Reason::Overloaded | Reason::QuotaExceeded => Code::ResourceExhausted,
+        Reason::MessageTooLarge | Reason::Overloaded | Reason::QuotaExceeded | Reason::QueryTooLarge => {
+            Code::ResourceExhausted
+        }
         Reason::NotFound => Code::NotFound,
         Reason::AlreadyExists => Code::AlreadyExists,
         Reason::EtagStale => Code::Aborted,

@@ -8,10 +8,11 @@ use futures::stream::{self, BoxStream};
 use proto::events::v1::events_service_client::EventsServiceClient;
 use proto::events::v1::events_service_server::{EventsService, EventsServiceServer};
 use proto::events::v1::{
-    AppendRequest, AppendResponse, AppendStreamRequest, AppendStreamResponse, Archive, CompactArchiveRequest,
-    CompactArchiveResponse, DiffRequest, DiffResponse, ExpireArchiveRequest, ExpireArchiveResponse, GetArchiveRequest,
-    HistoryRequest, HistoryResponse, ListStatesAtRequest, ListStatesAtResponse, QueryRequest, QueryResponse,
-    StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse, VerifyArchiveRequest, VerifyArchiveResponse,
+    AggregateRequest, AggregateResponse, AppendRequest, AppendResponse, AppendStreamRequest, AppendStreamResponse, Archive,
+    CompactArchiveRequest, CompactArchiveResponse, DiffRequest, DiffResponse, ExpireArchiveRequest, ExpireArchiveResponse,
+    GetArchiveRequest, HistoryRequest, HistoryResponse, ListStatesAtRequest, ListStatesAtResponse, QueryRequest,
+    QueryResponse, StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse, VerifyArchiveRequest,
+    VerifyArchiveResponse,
 };
 use tokio::sync::Notify;
 use tonic::service::Routes;
@@ -161,6 +162,10 @@ impl EventsService for Stub {
 
     async fn diff(&self, _: Request<DiffRequest>) -> Result<Response<DiffResponse>, Status> {
         Ok(Response::new(DiffResponse::default()))
+    }
+
+    async fn aggregate(&self, _: Request<AggregateRequest>) -> Result<Response<AggregateResponse>, Status> {
+        Ok(Response::new(AggregateResponse::default()))
     }
 
     async fn get_archive(&self, _: Request<GetArchiveRequest>) -> Result<Response<Archive>, Status> {

@@ -3,17 +3,20 @@
 //! Owns the files, their catalog and what readers see of them. Never decides who may see an event, and never
 //! acknowledges one: that is the journal's. Every call blocks.
 
+mod aggregate;
 mod catalog;
 mod claim;
 mod columns;
 mod commit;
 mod compact;
+mod engine;
 mod error;
 mod expire;
 mod file;
 mod names;
 mod reader;
 mod scan;
+mod snapshot;
 mod sorted;
 mod store;
 mod table;
@@ -26,7 +29,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     path::Path,
     sync::{
-        Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -36,16 +39,8 @@ use iceberg::spec::Operation;
 use tokio::runtime::Handle;
 
 pub use self::catalog::Address;
-use self::{
-    catalog::Catalog,
-    commit::{Change, Committer, Loaded},
-    file::FileWriter,
-    reader::Footers,
-    store::Store,
-    table::Partition,
-    view::{TableView, Views},
-};
 pub(crate) use self::{
+    aggregate::{Aggregate, Aggregated, Bucket, Condition, Measure, MeasureOrder},
     catalog::Choice,
     compact::{Compacted, REST},
     error::Error,
@@ -54,12 +49,23 @@ pub(crate) use self::{
     reader::Cost,
     scan::{Found, Scan},
     sorted::Incoming,
+    snapshot::Recent,
     store::{Access, Place},
     table::Table,
     takeover::Handover,
     verify::Status,
     view::View,
     wanted::Wanted,
+};
+use self::{
+    catalog::Catalog,
+    commit::{Change, Committer, Loaded},
+    engine::Engine,
+    file::FileWriter,
+    reader::Footers,
+    store::Store,
+    table::Partition,
+    view::{TableView, Views},
 };
 use crate::journal::Identity;
 
@@ -73,7 +79,8 @@ pub(crate) struct Archive {
     catalog: Mutex<Catalog>,
     identity: Identity,
     clock: Clock,
-    footers: Footers,
+    footers: Arc<Footers>,
+    engine: Engine,
     views: Views,
     /// Shared by who writes files that no commit refers to yet; nothing is removed meanwhile.
     writing: RwLock<()>,
@@ -120,7 +127,8 @@ impl Archive {
             catalog: Mutex::new(catalog),
             identity,
             clock,
-            footers: Footers::default(),
+            footers: Arc::default(),
+            engine: Engine::new().map_err(Error::io(dir))?,
             views,
             writing: RwLock::default(),
             is_stopping: AtomicBool::new(false),
@@ -130,13 +138,18 @@ impl Archive {
     }
 
     /// What a reader sees from now on, for as long as it holds it.
-    pub(crate) fn view(&self) -> std::sync::Arc<View> {
+    pub(crate) fn view(&self) -> Arc<View> {
         self.views.present()
     }
 
     /// The lowest offset of the journal that readers may still ask for.
     pub(crate) fn needed(&self) -> u64 {
         self.views.needed()
+    }
+
+    /// What the groups of one aggregate may take from now on, in bytes.
+    pub(crate) fn limit_memory(&mut self, bytes: usize) {
+        self.engine.memory = bytes;
     }
 
     /// Makes what is being written end soon, unfinished: it is done again after the next start.

@@ -48,6 +48,8 @@ serve::settings! {
         pub archive_s3_session_token: Option<Secret>,
         /// How long one request to the bucket may take, 100ms to 5m: a part of 8 MiB has to fit in.
         pub archive_s3_timeout: Duration = "30s",
+        /// Bytes that the groups of one aggregate may take: 1 MiB to 64 GiB. Two run at a time.
+        pub query_memory_bytes: Bytes<1_048_576, 68_719_476_736> = "134217728",
     }
 }
 
@@ -151,6 +153,11 @@ impl Config {
         }))
     }
 
+    /// What the groups of one aggregate may take.
+    pub(crate) fn query_memory(&self) -> usize {
+        self.query_memory_bytes.0 as usize
+    }
+
     /// When the journal is flushed.
     pub(crate) fn flush(&self) -> Flush {
         Flush { bytes: self.archive_flush_bytes.0, interval: self.archive_flush_interval }
@@ -201,6 +208,7 @@ mod tests {
             archive_s3_secret_access_key: text(&given, "secret"),
             archive_s3_session_token: text(&given, "token"),
             archive_s3_timeout: text(&given, "timeout").unwrap_or(Duration::from_secs(30)),
+            query_memory_bytes: Bytes(1 << 20),
         };
         config.place().map_err(|mistakes| mistakes.to_string())
     }

@@ -149,7 +149,7 @@ impl EventLog {
     }
 
     /// Where the next events are whose rows pass the filter, and what is left over.
-    fn hits(
+    pub(crate) fn hits(
         &self,
         tenant: TenantNo,
         filter: &Filter,
@@ -249,7 +249,7 @@ impl Filter {
     }
 
     /// The filter in the words of the archive.
-    fn wanted(&self, tenant: &TenantId) -> Wanted {
+    pub(crate) fn wanted(&self, tenant: &TenantId) -> Wanted {
         let (entity_ns, entity_id) = match &self.about {
             About::Anything => (None, None),
             About::Namespace(ns) => (Some(ns.as_str().into()), None),

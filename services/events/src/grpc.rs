@@ -1,6 +1,8 @@
 //! The service on the wire: decode, verb, encode. Decides nothing.
 
-use std::{pin::Pin, sync::Arc};
+mod aggregate;
+
+use std::{ops::Range, pin::Pin, sync::Arc};
 
 use domain::{Cursor, Entity, EntityKind, EventType, Id, Invalid, Key, Timestamp, Variant, parse_ulid};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
@@ -11,11 +13,12 @@ use proto::{
         timestamp,
     },
     events::v1::{
-        self as wire, AppendRequest, AppendResponse, AppendStreamRequest, AppendStreamResponse, CompactArchiveRequest,
-        CompactArchiveResponse, DiffRequest, DiffResponse, ExpireArchiveRequest, ExpireArchiveResponse,
-        GetArchiveRequest, HistoryRequest, HistoryResponse, ListStatesAtRequest, ListStatesAtResponse, QueryRequest,
-        QueryResponse, StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse, VerifyArchiveRequest,
-        VerifyArchiveResponse, events_service_server::EventsService,
+        self as wire, AggregateRequest, AggregateResponse, AppendRequest, AppendResponse, AppendStreamRequest,
+        AppendStreamResponse, CompactArchiveRequest, CompactArchiveResponse, DiffRequest, DiffResponse,
+        ExpireArchiveRequest, ExpireArchiveResponse, GetArchiveRequest, HistoryRequest, HistoryResponse,
+        ListStatesAtRequest, ListStatesAtResponse, QueryRequest, QueryResponse, StateAtRequest, StateAtResponse,
+        SubscribeRequest, SubscribeResponse, VerifyArchiveRequest, VerifyArchiveResponse,
+        events_service_server::EventsService,
     },
 };
 use serve::{
@@ -192,6 +195,16 @@ impl EventsService for Grpc {
         }))
     }
 
+    async fn aggregate(&self, request: Request<AggregateRequest>) -> Result<Response<AggregateResponse>, Status> {
+        let (caller, deadline) = (Caller::of(request.extensions())?.clone(), Deadline::of(request.extensions()));
+        let mut request = request.into_inner();
+        let wait_for = std::mem::take(&mut request.wait_for);
+        let (filter, without_mutations, aggregate) = aggregate::aggregate(request).map_err(Refusal::from)?;
+        self.log.wait_for(&caller, &wait_for, deadline).await?;
+        let aggregated = self.log.aggregate(&caller, filter, without_mutations, aggregate).await?;
+        Ok(Response::new(aggregate::aggregated(aggregated, page::MAX_BYTES)))
+    }
+
     type SubscribeStream = Answers<SubscribeResponse>;
 
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<Self::SubscribeStream>, Status> {
@@ -314,14 +327,18 @@ fn query(request: QueryRequest, page_size: usize, position: Option<u64>) -> Resu
         Ok(wire::Order::NewestFirst) => Order::NewestFirst,
         Err(_) => return Err(Invalid::new("order", "must be oldest first or newest first")),
     };
-    let from = timestamp("from", from)?.map_or(i64::MIN, Timestamp::millis);
-    let to = timestamp("to", to)?.map_or(i64::MAX, Timestamp::millis);
     Ok(Query {
-        filter: Filter { times: from..to, ..filter(&event_types, &entity_ns, &entity_id, entity_kind)? },
+        filter: Filter { times: times(from, to)?, ..filter(&event_types, &entity_ns, &entity_id, entity_kind)? },
         order,
         page_size,
         position,
     })
+}
+
+fn times(from: Option<prost_types::Timestamp>, to: Option<prost_types::Timestamp>) -> Result<Range<i64>, Invalid> {
+    let from = timestamp("from", from)?.map_or(i64::MIN, Timestamp::millis);
+    let to = timestamp("to", to)?.map_or(i64::MAX, Timestamp::millis);
+    Ok(from..to)
 }
 
 fn filter(event_types: &[String], ns: &str, id: &str, kind: i32) -> Result<Filter, Invalid> {

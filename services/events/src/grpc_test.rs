@@ -43,6 +43,7 @@ fn config(journal_segment_bytes: &str) -> Config {
         archive_s3_secret_access_key: None,
         archive_s3_session_token: None,
         archive_s3_timeout: Setting::from_text("30s").unwrap(),
+        query_memory_bytes: Setting::from_text("134217728").unwrap(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! Never changes an event, and never holds the present: that is things.
 
 mod adopt;
+mod aggregate;
 mod append;
 mod append_stream;
 mod archive;
@@ -68,12 +69,15 @@ const MAX_MESSAGE_OUT: usize = 16 << 20;
 pub async fn open(config: Config, context: &Context) -> anyhow::Result<Service> {
     let (settings, flush, retention) = (config.journal(), config.flush(), config.archive_retention);
     let site = config.site()?;
+    let memory = config.query_memory();
     let (dir, clock, runtime) = (context.data_dir.join("events"), context.clock.clone(), Handle::current());
     let log = tokio::task::spawn_blocking(move || EventLog::open(&dir, settings, &site, clock, runtime))
         .await
         .context("opening the event log was interrupted")?
         .context("the event log cannot be opened")?;
-    let log = Arc::new(EventLog { readiness: context.readiness.clone(), retention, ..log });
+    let mut log = EventLog { readiness: context.readiness.clone(), retention, ..log };
+    log.archive.limit_memory(memory);
+    let log = Arc::new(log);
     let tasks = Tasks::new("events");
     let mut end = log.journal.end();
     tasks.spawn("journal", |cancel| async move {

@@ -18,7 +18,7 @@ use crate::call::Call;
 use crate::problem::Problem;
 use crate::relay::Protocol;
 use crate::route::Route;
-use crate::{Gateway, events, html, list, namespace, openapi, reason, relationship, reply, tail, thing};
+use crate::{Gateway, aggregate, events, html, list, namespace, openapi, reason, relationship, reply, tail, thing};
 
 /// How long after the deadline an answer of a service, which keeps the same one, may still come.
 const GRACE: Duration = Duration::from_millis(100);
@@ -88,6 +88,10 @@ async fn answer(gateway: &Gateway, call: &Call, route: Route<'_>, body: Body) ->
             Method::POST => events::append(gateway, call, body).await,
             _ => Err(Problem::method_not_allowed("GET, HEAD, POST")),
         },
+        Route::Aggregate => {
+            only_read(method)?;
+            aggregate::read(gateway, call).await
+        }
         Route::Tail => {
             only_read(method)?;
             tail::read(gateway, call).await

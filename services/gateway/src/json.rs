@@ -3,6 +3,7 @@
 //! Owns which members a thing, a relationship, an event and a mutation have over HTTP, in both directions. Number
 //! lexemes and key order of `data` pass as they are. Never applies a rule that the services apply.
 
+mod aggregate;
 mod event;
 mod mutation;
 mod namespace;
@@ -19,6 +20,7 @@ pub(crate) use relationship::read_relationship;
 pub(crate) use thing::{read_patch, read_thing};
 
 // A program that talks gRPC shows and reads the same JSON.
+pub use aggregate::aggregate;
 pub use event::{event, read_line};
 pub use mutation::{changes, mutation};
 pub use namespace::namespace;

@@ -3,6 +3,7 @@
 //! Owns how HTTP spells names, states, conditions and refusals. Never keeps a state and never decides who may see what:
 //! every request is put to the services in the caller's own name.
 
+mod aggregate;
 mod body;
 mod call;
 mod caller;

@@ -150,7 +150,11 @@ fn title(reason: &str) -> String {
 /// `relationship.from.path` is `from`.
 fn field_over_http(field: &str) -> &str {
     let field = field.strip_prefix("thing.").or_else(|| field.strip_prefix("relationship.")).unwrap_or(field);
-    let field = field.strip_prefix("key.").unwrap_or(field);
+    let field = match field {
+        "bucket.width" => "bucket",
+        "bucket.column" => "bucket_by",
+        field => field.strip_prefix("key.").unwrap_or(field),
+    };
     match field.strip_suffix(".path") {
         Some(end @ ("from" | "to")) => end,
         _ => field,

@@ -80,6 +80,12 @@ impl Query {
         }
     }
 
+    /// A whole number.
+    pub(crate) fn whole_number(&self, name: &str) -> Result<Option<i32>, Invalid> {
+        let parse = |text: &str| text.parse().map_err(|_| Invalid::new(name, "must be a whole number"));
+        self.text(name).map(parse).transpose()
+    }
+
     /// `page_size` and `page_token`.
     pub(crate) fn page(&self) -> Result<Page, Invalid> {
         let size = match self.text("page_size") {

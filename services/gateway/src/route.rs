@@ -19,6 +19,8 @@ pub(crate) enum Route<'a> {
     Namespace(&'a str),
     /// `/_/events`.
     Events,
+    /// `/_/events/aggregate`.
+    Aggregate,
     /// `/_/events/tail`.
     Tail,
     /// `/_/openapi.json`.
@@ -50,6 +52,7 @@ impl<'a> Route<'a> {
     fn of_ours(path: &'a str) -> Self {
         match path {
             "events" => return Self::Events,
+            "events/aggregate" => return Self::Aggregate,
             "events/tail" => return Self::Tail,
             "openapi.json" => return Self::OpenApi,
             "style.css" => return Self::Style,
@@ -72,6 +75,7 @@ impl<'a> Route<'a> {
             Self::Relationship(_) => "/_/relationships/{ns}/{id}",
             Self::Namespace(_) => "/_/namespaces/{ns}",
             Self::Events => "/_/events",
+            Self::Aggregate => "/_/events/aggregate",
             Self::Tail => "/_/events/tail",
             Self::OpenApi => "/_/openapi.json",
             Self::Reason(_) => "/_/reasons/{reason}",
@@ -104,6 +108,7 @@ mod tests {
     fn what_is_not_a_thing_lives_under_an_underscore() {
         assert_eq!(Route::of("/"), Route::Landing);
         assert_eq!(Route::of("/_/events"), Route::Events);
+        assert_eq!(Route::of("/_/events/aggregate"), Route::Aggregate);
         assert_eq!(Route::of("/_/events/tail"), Route::Tail);
         assert_eq!(Route::of("/_/relationships/onet/a/b"), Route::Relationship("/onet/a/b"));
         assert_eq!(Route::of("/_/namespaces/github.com/repos"), Route::Namespace("github.com/repos"));

@@ -70,6 +70,25 @@ const THINGS: &str = "/{ns}/";
 const RELATIONSHIP: &str = "/_/relationships/{ns}/{id}";
 const NAMESPACE: &str = "/_/namespaces/{ns}";
 const EVENTS: &str = "/_/events";
+const AGGREGATE: &str = "/_/events/aggregate";
+/// The columns of text that figures are asked for by.
+const TEXTS: [&str; 15] = [
+    "mutation_type",
+    "entity_type",
+    "script_name",
+    "dispatch_namespace",
+    "worker_name",
+    "url",
+    "method",
+    "user_agent",
+    "ip",
+    "outcome",
+    "rpc_method",
+    "severity",
+    "category",
+    "error_type",
+    "error_message",
+];
 /// Followed apart: it has no end.
 pub(crate) const TAIL: &str = "/_/events/tail";
 
@@ -130,6 +149,20 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
         Ask::get(EVENTS, format!("{EVENTS}?page_size=1&page_token={}", token("Query"))),
         Ask::get(EVENTS, format!("{EVENTS}?wait_for={ulid}")).header("grpc-timeout", "500m"),
     ]);
+    let groups = "group_by=event_type,entity_ns,entity_id,entity_type,error_message&limit=10000";
+    let figures = "measures=count&order_by=count&order=lowest_first&bucket=366d&bucket_by=event_timestamp";
+    asks.extend([
+        Ask::get(AGGREGATE, format!("{AGGREGATE}?{groups}&{figures}&ns={ns}&id={entity}&kind=thing")),
+        Ask::get(AGGREGATE, format!("{AGGREGATE}?{groups}&ns={ns}&kind=relationship&without_mutations=false")),
+        Ask::get(AGGREGATE, format!("{AGGREGATE}?{groups}&event_type={event_type}&has_exception=false")),
+        Ask::get(
+            AGGREGATE,
+            format!("{AGGREGATE}?{groups}&from=2020-01-01T00:00:00Z&to=2999-01-01T00:00:00Z&without_mutations=true"),
+        ),
+        Ask::get(AGGREGATE, format!("{AGGREGATE}?{groups}&status_from=0&status_to=1000")),
+        Ask::get(AGGREGATE, format!("{AGGREGATE}?wait_for={ulid}")).header("grpc-timeout", "500m"),
+    ]);
+    asks.extend(TEXTS.map(|column| Ask::get(AGGREGATE, format!("{AGGREGATE}?{groups}&{column}={entity}"))));
     let state = |rest: &str| format!(r#"{{"type":"T","data":{{"m":"{}"}}{rest}}}"#, secret.texts.data);
     let ends = format!(r#","from":"/{ns}/{id}","to":"/vault/to""#);
     let body = state(if is_relationship { &ends } else { "" });

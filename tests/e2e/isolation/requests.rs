@@ -7,9 +7,8 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, MethodDescriptor};
 use proto::{
     common::v1::{EntityKind, Key},
     events::v1::{
-        AppendRequest, AppendStreamRequest, AsOf, DiffRequest, Event, HistoryRequest, ListStatesAtRequest, QueryRequest,
-        RelayBatch, Start,
-        StateAtRequest, SubscribeRequest, as_of,
+        AggregateRequest, AppendRequest, AppendStreamRequest, AsOf, Column, DiffRequest, Event, Function, HistoryRequest,
+        ListStatesAtRequest, Measure, QueryRequest, RelayBatch, Start, StateAtRequest, SubscribeRequest, TextFilter, as_of,
     },
     things::v1::{
         BatchGetThingsRequest, DeleteRelationshipRequest, DeleteThingRequest, GetRelationshipRequest, GetThingRequest,
@@ -51,7 +50,9 @@ pub(crate) fn is_endless(method: &MethodDescriptor) -> bool {
 
 /// Whether a method changes nothing.
 pub(crate) fn is_read(method: &MethodDescriptor) -> bool {
-    let reads = ["Get", "BatchGet", "List", "Resolve", "Settle", "History", "StateAt", "Diff", "Query", "Subscribe"];
+    let reads = [
+        "Get", "BatchGet", "List", "Resolve", "Settle", "History", "StateAt", "Diff", "Query", "Aggregate", "Subscribe",
+    ];
     reads.iter().any(|verb| method.name().starts_with(verb))
 }
 
@@ -198,6 +199,22 @@ fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>) -> Option
         "Query" => QueryRequest {
             page_size: if path == "page_token" { 1 } else { WHOLE },
             entity_ns: if path == "entity_id" { ns() } else { String::new() },
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        "Aggregate" => AggregateRequest {
+            entity_ns: if path == "entity_id" { ns() } else { String::new() },
+            entity_kind: kind,
+            filters: match path {
+                "filters.values" => vec![TextFilter { column: Column::EntityId.into(), values: Vec::new() }],
+                _ => Vec::new(),
+            },
+            // Everything that a group can tell.
+            group_by: [Column::EventType, Column::EntityNs, Column::EntityId, Column::EntityType, Column::ErrorMessage]
+                .map(i32::from)
+                .to_vec(),
+            measures: vec![Measure { function: Function::Count.into(), ..Measure::default() }],
+            limit: 10_000,
             ..Default::default()
         }
         .encode_to_vec(),

@@ -54,6 +54,22 @@ fn a_refusal_tells_field_rule_and_next_step_and_ends_with_one() {
 }
 
 #[test]
+fn events_are_counted_in_a_table_and_as_a_document() {
+    let (dir, server) = start();
+    let lines: String =
+        ["a", "b", "b"].map(|script| format!("{{\"event_type\":\"log\",\"script_name\":\"{script}\"}}\n")).concat();
+    std::fs::write(dir.path().join("log.ndjson"), lines).unwrap();
+    server.run(&format!("annals events --append {}", dir.path().join("log.ndjson").display()));
+    let line = "annals aggregate --by script_name --type log --where script_name=a,b --order-by count";
+    assert_eq!(server.run(line), "script_name  count\nb            2\na            1\n");
+    let expected = "{\"items\":[{\"script_name\":\"b\",\"count\":2}],\"is_truncated\":true}\n";
+    assert_eq!(server.run(&format!("{line} --limit 1 --json")), expected);
+    let output = server.shell("annals aggregate --by script_nam");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && stderr.contains("script_name is the nearest"), "{stderr}");
+}
+
+#[test]
 fn a_bad_row_is_told_with_its_line_and_the_others_are_put() {
     let (dir, server) = start();
     let file = dir.path().join("rows.tsv");

@@ -204,7 +204,8 @@ pub(crate) fn rows_of(events: &[Event]) -> Result<RecordBatch, Error> {
     Ok(RecordBatch::try_new(arrow_schema(), arrays)?)
 }
 
-fn array_of(column: &Column, events: &[Event]) -> ArrayRef {
+/// The events' values in a column.
+pub(crate) fn array_of(column: &Column, events: &[Event]) -> ArrayRef {
     let events = events.iter();
     match column.value {
         Value::Text(get, _) if column.required => Arc::new(StringArray::from_iter_values(events.map(get))),

@@ -8,6 +8,7 @@ use std::{
 
 use proto::common::v1::Reason;
 use serve::refusal::Refusal;
+use datafusion::error::DataFusionError;
 
 /// Why the archive could not be opened, written or read.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,18 @@ pub(crate) enum Error {
     /// Rows that cannot be made.
     #[error("rows of the archive")]
     Rows(#[from] arrow_schema::ArrowError),
+    /// A plan needs more memory than one may have.
+    #[error("a plan needs more memory than it may have: {0}")]
+    TooLarge(String),
+    /// So many plans run and wait that there is no place for one more.
+    #[error("too many plans wait")]
+    Busy,
+    /// A plan that cannot be made or run.
+    #[error("a plan")]
+    Plan(#[source] Box<DataFusionError>),
+    /// A plan that ended in a panic.
+    #[error("a plan panicked: {0}")]
+    Panicked(String),
     /// The table was changed in the meantime: read it again.
     #[error("table {table} was changed by another writer")]
     Conflict {
@@ -185,5 +198,14 @@ impl From<Error> for Refusal {
 impl From<iceberg::Error> for Error {
     fn from(error: iceberg::Error) -> Self {
         Self::Metadata(Box::new(error))
+    }
+}
+
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(what) => Self::TooLarge(what.clone()),
+            _ => Self::Plan(Box::new(error)),
+        }
     }
 }

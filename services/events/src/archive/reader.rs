@@ -1,5 +1,7 @@
 //! Owns reading parts of a data file: requests are few, counted, and footers are kept. Never decodes rows.
 
+mod factory;
+
 use std::{
     collections::{HashMap, VecDeque},
     ops::Range,
@@ -18,6 +20,7 @@ use parquet::{
     file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader},
 };
 
+pub(crate) use self::factory::Opener;
 use super::{
     Error,
     store::{Reader, Store},

@@ -102,10 +102,11 @@ impl Views {
 
     /// The lowest offset of the journal that a reader of the present or an older view may ask for.
     pub(crate) fn needed(&self) -> u64 {
+        // Before the older ones, as when one is published: one that is replaced in between is counted as the present one.
+        let present = self.present().position();
         let mut older = self.older();
         older.retain(|view| view.strong_count() > 0);
         let held = older.iter().filter_map(Weak::upgrade).map(|view| view.position()).min();
-        let present = self.present().position();
         held.map_or(present, |held| held.min(present))
     }
 

@@ -214,6 +214,14 @@ impl ArchivedFile {
         self.ulids.1.as_deref().is_none_or(|highest| ulid.to_string().as_str() <= highest)
     }
 
+    /// Columns of text that every row has a value of, with the value if it is one and the same.
+    pub(crate) fn required_texts(&self) -> [(&'static str, Option<&str>); 2] {
+        fn one((lowest, highest): &Texts) -> Option<&str> {
+            lowest.as_deref().filter(|lowest| highest.as_deref() == Some(lowest))
+        }
+        [("tenant", one(&self.tenants)), ("event_type", one(&self.event_types))]
+    }
+
     /// What a table's metadata says of a file; nothing if another engine wrote it so that it cannot be told.
     pub(crate) fn of(file: &DataFile) -> Option<Self> {
         let numbers = |column: &str| {

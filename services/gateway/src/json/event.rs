@@ -259,7 +259,7 @@ pub(crate) fn read_kind(text: &str) -> Result<EntityKind, Invalid> {
 }
 
 /// The number as JSON, without the hundreds of digits that `Display` gives to extremes.
-fn float(number: f64) -> String {
+pub(super) fn float(number: f64) -> String {
     if number == 0.0 || (1e-6..1e17).contains(&number.abs()) { number.to_string() } else { format!("{number:e}") }
 }
 

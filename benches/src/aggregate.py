@@ -1,0 +1,72 @@
+"""Runs the same queries on the files of the archive with other engines, and says how long each took.
+
+The arguments are the directory of the events service and an engine: `duckdb` or `clickhouse`. It prints `ready` and the number
+of files; then, for each line of standard input, which is the name of a query, a line with seconds and a figure to compare.
+"""
+
+import os
+import sys
+import time
+
+from pyiceberg.catalog.sql import SqlCatalog
+
+HOUR = 3_600_000_000
+QUERIES = {
+    "duckdb": {
+        "hours": "select epoch_us(event_timestamp) // %d as hour, event_type, count(*) as n from {files}"
+        " where tenant = 'default' group by 1, 2 order by 1, 2" % HOUR,
+        "errors": "select script_name, count(*) as n from {files} where tenant = 'default' and severity = 'error'"
+        " group by 1 order by n desc, 1 limit 10",
+        "p99": "select script_name, approx_quantile(wall_time, 0.99) from {files}"
+        " where tenant = 'default' group by 1 order by 1",
+    },
+    "clickhouse": {
+        "hours": "select toStartOfHour(event_timestamp) as hour, event_type, count() as n from {files}"
+        " where tenant = 'default' group by 1, 2 order by 1, 2",
+        "errors": "select script_name, count() as n from {files} where tenant = 'default' and severity = 'error'"
+        " group by 1 order by n desc, 1 limit 10",
+        "p99": "select script_name, quantileTDigest(0.99)(wall_time) from {files}"
+        " where tenant = 'default' group by 1 order by 1",
+    },
+}
+
+
+def engine(name, archive, files):
+    if name == "duckdb":
+        import duckdb
+
+        connection = duckdb.connect()
+        listed = "read_parquet([" + ", ".join("'%s'" % file for file in files) + "])"
+        return listed, lambda query: connection.execute(query).fetchall()
+    import chdb.session
+
+    # ClickHouse reads files below where it runs.
+    os.chdir(archive)
+    session = chdb.session.Session()
+    paths = [os.path.relpath(file, archive) for file in files]
+    listed = "file('%s', Parquet)" % (paths[0] if len(paths) == 1 else "{%s}" % ",".join(paths))
+
+    def run(query):
+        lines = str(session.query(query, "TabSeparated")).splitlines()
+        return [line.split("\t") for line in lines]
+
+    return listed, run
+
+
+def main(directory, name):
+    archive = os.path.join(directory, "archive")
+    uri = "sqlite:///" + os.path.join(directory, "catalog.db")
+    catalog = SqlCatalog("annals", uri=uri, warehouse="file://" + archive)
+    tasks = catalog.load_table(("annals", "events")).scan().plan_files()
+    files = [task.file.file_path.removeprefix("file://") for task in tasks]
+    listed, run = engine(name, archive, files)
+    print("ready", len(files), flush=True)
+    for line in sys.stdin:
+        query = QUERIES[name][line.strip()].replace("{files}", listed)
+        start = time.perf_counter()
+        rows = run(query)
+        seconds = time.perf_counter() - start
+        print(seconds, sum(float(row[-1]) for row in rows), flush=True)
+
+
+main(*sys.argv[1:])

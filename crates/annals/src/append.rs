@@ -101,6 +101,9 @@ struct Batch {
     events: Vec<Event>,
 }
 
+/// A line and its event, or what is wrong with it.
+type Line = Result<(u64, Event), (u64, String)>;
+
 /// The lines of a file as batches.
 struct Lines {
     rows: Rows,
@@ -225,8 +228,7 @@ impl Lines {
     }
 
     /// The event of the next line, or what is wrong with it.
-    #[expect(clippy::type_complexity, reason = "the end, a broken file, a bad line, a good one")]
-    fn read(&mut self) -> anyhow::Result<Option<Result<(u64, Event), (u64, String)>>> {
+    fn read(&mut self) -> anyhow::Result<Option<Line>> {
         let Some(row) = self.rows.next()? else { return Ok(None) };
         let read = row.map_err(|bad| (bad.line, bad.reason)).and_then(|row| {
             let mut event = event(&row.as_json().to_string()).map_err(|problem| (row.line, problem))?;

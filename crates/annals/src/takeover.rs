@@ -79,7 +79,7 @@ pub(crate) async fn run(archive: &ArgMatches, mistakes: Vec<Mistake>) -> anyhow:
     let began = tokio::time::Instant::now();
     let drained = tokio::task::spawn_blocking(move || {
         events::drain(&events, &data_dir, &from, |drained| {
-            if began.elapsed() - told >= EVERY {
+            if began.elapsed().saturating_sub(told) >= EVERY {
                 told = began.elapsed();
                 eprintln!("{} of {} events", drained.seen, drained.found);
             }

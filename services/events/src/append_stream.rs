@@ -25,6 +25,8 @@ use crate::{
 pub(crate) const MAX_STREAMS: usize = 128;
 /// When a stream that found no place may come back: others end when their clients end them.
 const PLACE_RETRY: Duration = Duration::from_secs(1);
+/// How long a refused stream is read on.
+const LINGER: Duration = Duration::from_millis(50);
 /// Batches of a stream that are not acknowledged yet.
 const AHEAD_BATCHES: usize = 64;
 /// Bytes of these; as much as one group of the journal takes, so that one stream alone can fill it.
@@ -58,7 +60,8 @@ struct Intake {
     /// What more may be under way.
     ahead: Arc<Semaphore>,
     deadline: Option<Deadline>,
-    _place: Place,
+    /// Its place among the streams, or why it has none.
+    admitted: Result<Place, Refusal>,
 }
 
 /// A batch that the journal has taken.
@@ -73,16 +76,15 @@ struct Taken {
 impl EventLog {
     /// Stores each batch of `sent`, all or none, and tells it when it is on disk, in order. The first that is refused
     /// ends the stream after all before it were told; the refusal says its number.
+    ///
+    /// Before a refusal is told, what the client has sent is read: frames that come after the end of a stream count against
+    /// the connection, which may be one that a gateway shares among its callers.
     pub(crate) fn append_stream<S: Stream<Item = Result<Sent, Refusal>> + Send + 'static>(
         self: &Arc<Self>,
         caller: &Caller,
         sent: S,
         deadline: Option<Deadline>,
-    ) -> Result<impl Stream<Item = Result<Acknowledged, Refusal>> + Send + use<S>, Refusal> {
-        caller.require_write_events()?;
-        let Ok(place) = Arc::clone(&self.append_streams).try_acquire_owned() else {
-            return Err(Refusal::overloaded("the room for append streams", PLACE_RETRY));
-        };
+    ) -> impl Stream<Item = Result<Acknowledged, Refusal>> + Send + use<S> {
         let intake = Intake {
             log: Arc::clone(self),
             caller: caller.clone(),
@@ -90,23 +92,45 @@ impl EventLog {
             last: 0,
             ahead: Arc::new(Semaphore::new(AHEAD_BYTES)),
             deadline,
-            _place: Place::new(place),
+            admitted: caller.require_write_events().and_then(|()| {
+                let place = Arc::clone(&self.append_streams).try_acquire_owned();
+                place.map_err(|_| Refusal::overloaded("the room for append streams", PLACE_RETRY)).map(Place::new)
+            }),
         };
         let taken = stream::try_unfold(intake, async |mut intake| {
-            let Some(sent) = intake.sent.next().await else { return Ok(None) };
-            let batch = intake.number(&sent);
-            match intake.take(batch, sent).await {
-                Ok(taken) => Ok(Some((taken, intake))),
-                Err(refusal) => Err(refusal.with("batch", batch)),
+            let next = match intake.admitted.as_ref().err().cloned() {
+                None => intake.next().await,
+                Some(refusal) => Err(refusal),
+            };
+            match next {
+                Ok(taken) => Ok(taken.map(|taken| (taken, intake))),
+                Err(refusal) => {
+                    intake.linger().await;
+                    Err(refusal)
+                }
             }
         });
         let told = taken.map(async |taken| taken?.told().await).buffered(AHEAD_BATCHES);
         // Nothing is told after a refusal.
-        Ok(stream::try_unfold(Box::pin(told), async |mut told| Ok(told.next().await.transpose()?.map(|ok| (ok, told)))))
+        stream::try_unfold(Box::pin(told), async |mut told| Ok(told.next().await.transpose()?.map(|ok| (ok, told))))
     }
 }
 
 impl Intake {
+    /// Takes the next batch; nothing when the client has closed its side.
+    async fn next(&mut self) -> Result<Option<Taken>, Refusal> {
+        let Some(sent) = self.sent.next().await else { return Ok(None) };
+        let batch = self.number(&sent);
+        self.take(batch, sent).await.map(Some).map_err(|refusal| refusal.with("batch", batch))
+    }
+
+    /// Reads on for a moment, until the client has closed its side.
+    async fn linger(&mut self) {
+        let read = async { while let Some(Ok(_)) = self.sent.next().await {} };
+        // Who goes on sending is told all the same.
+        let _ = tokio::time::timeout(LINGER, read).await;
+    }
+
     /// The number of what has come.
     fn number(&self, sent: &Result<Sent, Refusal>) -> i64 {
         match sent {

@@ -16,7 +16,7 @@ fn own(fixture: &Fixture) -> NewEvent {
 
 /// What a stream of these is told until it ends, and the refusal that ended it.
 async fn append(fixture: &Fixture, sent: Vec<Result<Sent, Refusal>>) -> (Vec<Acknowledged>, Option<Refusal>) {
-    let told = fixture.log.append_stream(&Caller::local(), stream::iter(sent), None).unwrap();
+    let told = fixture.log.append_stream(&Caller::local(), stream::iter(sent), None);
     let told: Vec<_> = told.collect().await;
     let mut acknowledged = Vec::new();
     for told in told {
@@ -90,12 +90,13 @@ async fn a_stream_needs_the_right_and_brings_no_mutations() {
     let mut fixture = Fixture::new();
     let mutation = fixture.put(None, thing("a/b", domain::Visibility::Public, "1"));
     let none = stream::empty::<Result<Sent, Refusal>>();
-    let refusal = fixture.log.append_stream(&event_reader(), none, None).err().unwrap();
+    let told: Vec<_> = fixture.log.append_stream(&event_reader(), none, None).collect().await;
+    let [Err(refusal)] = &told[..] else { panic!("{told:?}") };
     assert_eq!(refusal.reason, Reason::PermissionDenied);
     let writer = Caller::keyed(domain::TenantId::local(), "w", [serve::auth::Scope::WriteEvents]);
     for (caller, reason) in [(writer, Reason::PermissionDenied), (peer(), Reason::FieldInvalid)] {
         let events = vec![event_of(&mutation, &domain::TenantId::local())];
-        let mut told = Box::pin(fixture.log.append_stream(&caller, stream::iter([sent(0, events)]), None).unwrap());
+        let mut told = Box::pin(fixture.log.append_stream(&caller, stream::iter([sent(0, events)]), None));
         assert_eq!(told.next().await.unwrap().unwrap_err().reason, reason);
         assert!(told.next().await.is_none());
     }
@@ -107,7 +108,7 @@ async fn a_stream_is_held_back_while_there_is_no_room_and_goes_on_then() {
     let fixture = Fixture::new();
     let full = fixture.log.journal.fill().await;
     let (mut client, stream) = mpsc::channel(0);
-    let mut told = Box::pin(fixture.log.append_stream(&Caller::local(), stream, None).unwrap());
+    let mut told = Box::pin(fixture.log.append_stream(&Caller::local(), stream, None));
     client.try_send(sent(0, vec![event("log")])).unwrap();
     assert!(told.next().now_or_never().is_none());
     // One is taken from the channel, and one may wait in it.
@@ -129,7 +130,7 @@ async fn a_stream_that_is_held_back_until_its_deadline_says_so() {
     let _full = fixture.log.journal.fill().await;
     let deadline = Some(Deadline::after(Duration::from_millis(50)));
     let stream = stream::iter([sent(3, vec![event("log")])]).chain(stream::pending());
-    let mut told = Box::pin(fixture.log.append_stream(&Caller::local(), stream, deadline).unwrap());
+    let mut told = Box::pin(fixture.log.append_stream(&Caller::local(), stream, deadline));
     let refusal = told.next().await.unwrap().unwrap_err();
     assert_eq!((refusal.reason, refusal.metadata["batch"].as_str()), (Reason::Overloaded, "3"));
 }
@@ -137,11 +138,11 @@ async fn a_stream_that_is_held_back_until_its_deadline_says_so() {
 #[tokio::test]
 async fn there_are_so_many_streams_at_a_time() {
     let fixture = Fixture::new();
-    let open = || fixture.log.append_stream(&Caller::local(), stream::pending(), None);
-    let mut streams: Vec<_> = (0..MAX_STREAMS).map(|_| open().unwrap()).collect();
-    assert_eq!(open().err().unwrap().reason, Reason::Overloaded);
+    let open = || Box::pin(fixture.log.append_stream(&Caller::local(), stream::pending(), None));
+    let mut streams: Vec<_> = (0..MAX_STREAMS).map(|_| open()).collect();
+    assert_eq!(open().next().await.unwrap().unwrap_err().reason, Reason::Overloaded);
     streams.pop();
-    drop(open().unwrap());
+    assert!(open().next().now_or_never().is_none());
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ impl EventsService for Grpc {
             let AppendStreamRequest { events, batch } = message.map_err(|status| Refusal::from_status(&status))?;
             Ok(Sent { batch, events: new_events(events) })
         });
-        let told = self.log.append_stream(Caller::of(&extensions)?, sent, Deadline::of(&extensions))?;
+        let told = self.log.append_stream(Caller::of(&extensions)?, sent, Deadline::of(&extensions));
         let log = Arc::clone(&self.log);
         let answers = told.map(move |told| {
             let Acknowledged { batch, ulids, appended } = told?;

@@ -135,12 +135,13 @@ impl Handover {
         }
         let mut takeovers = Takeovers::of(&tables[0].1.metadata);
         let position = tables[0].1.position();
-        let own = tables.iter().find(|(owner, _)| owner.id == id).map(|(owner, _)| owner.epoch);
-        if own.is_none() {
+        let highest = tables.iter().map(|(owner, _)| owner.epoch).max().unwrap_or(0);
+        // A takeover of its own that was not completed, and that no other one has come after.
+        let is_begun = tables.iter().any(|(owner, _)| *owner == Identity { id, epoch: highest });
+        if !is_begun {
             takeovers.0.push(Takeover { journal: tables[0].0, archived: position, kept: position });
         }
-        let highest = tables.iter().map(|(owner, _)| owner.epoch).max().unwrap_or(0);
-        let epoch = own.unwrap_or(highest + 1);
+        let epoch = if is_begun { highest } else { highest + 1 };
         let is_done = tables.iter().all(|(owner, _)| *owner == Identity { id, epoch });
         Ok(Some(Terms { is_done, epoch, position, takeovers }))
     }

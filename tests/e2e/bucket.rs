@@ -1,7 +1,14 @@
 //! The archive in a bucket: nothing is lost or doubled whatever upkeep and restarts do, a store that is away is said as
 //! such, and settings that cannot work are said at start.
 
-use std::{collections::BTreeMap, process::Output, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    process::Output,
+    thread,
+    time::Duration,
+};
 
 use harness::{
     backends::python,
@@ -94,10 +101,13 @@ async fn a_bucket_that_is_away_refuses_reads_for_now_and_takes_no_append_with_it
 
 #[test]
 fn a_bucket_that_cannot_be_used_is_one_line_at_start() {
-    let server = S3::start(&python());
+    let (server, refusing) = (S3::start(&python()), refusing());
+    let without_tls = server.endpoint().replace("http://", "https://");
     for (endpoint, url, told) in [
+        (&*refusing, "s3://annals/a", "look at --archive-s3-access-key-id"),
         (server.endpoint(), "s3://nowhere/a", "NoSuchBucket"),
         (server.endpoint(), "s3://annals//a", "is not s3://BUCKET/PREFIX"),
+        (&*without_tls, "s3://annals/a", "look at --archive-s3-endpoint"),
         ("http://127.0.0.1:1", "s3://annals/a", "look at --archive-s3-endpoint"),
         ("127.0.0.1:1", "s3://annals/a", "the endpoint is not https://HOST"),
     ] {
@@ -106,6 +116,21 @@ fn a_bucket_that_cannot_be_used_is_one_line_at_start() {
         let about = said.lines().filter(|line| line.contains(told)).count();
         assert_eq!(about, 1, "{said}");
     }
+}
+
+/// Where every key is refused, for as long as the test's process is there.
+fn refusing() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    thread::spawn(move || {
+        let body = "<Error><Code>InvalidAccessKeyId</Code>\n<Message>It does not exist</Message></Error>";
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 8_192]);
+            let head = "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: ";
+            let _ = write!(stream, "{head}{}\r\n\r\n{body}", body.len());
+        }
+    });
+    format!("http://{address}")
 }
 
 /// What `events` says that is to use this bucket and cannot.

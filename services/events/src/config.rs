@@ -34,9 +34,9 @@ serve::settings! {
         pub archive_catalog_token: Option<Secret>,
         /// The warehouse that a REST catalog is asked for.
         pub archive_catalog_warehouse: Option<String>,
-        /// Where the files of the archive are: s3://BUCKET/PREFIX. Without it: the data directory.
+        /// Where the files of the archive are: `s3://BUCKET/PREFIX`. Without it: the data directory.
         pub archive_url: Option<ArchiveUrl>,
-        /// Where the bucket is, if not at AWS: https://ACCOUNT.r2.cloudflarestorage.com.
+        /// Where the bucket is, if not at AWS: `https://ACCOUNT.r2.cloudflarestorage.com`.
         pub archive_s3_endpoint: Option<Endpoint>,
         /// Region of the bucket; R2 calls all of it `auto`.
         pub archive_s3_region: String = "auto",
@@ -187,11 +187,12 @@ mod tests {
 
     use super::*;
 
+    fn text<T: Setting>(given: &BTreeMap<&str, &str>, name: &str) -> Option<T> {
+        given.get(name).map(|text| T::from_text(text).unwrap())
+    }
+
     fn place(given: &[(&str, &str)]) -> Result<Place, String> {
         let given: BTreeMap<_, _> = given.iter().copied().collect();
-        fn text<T: Setting>(given: &BTreeMap<&str, &str>, name: &str) -> Option<T> {
-            given.get(name).map(|text| T::from_text(text).unwrap())
-        }
         let config = Config {
             journal_segment_bytes: Bytes(1 << 20),
             journal_queue_bytes: Bytes(1 << 20),

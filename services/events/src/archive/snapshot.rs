@@ -31,6 +31,7 @@ use super::{
     Archive, Cost, Error, View,
     columns::{COLUMNS, arrow_schema, place_of},
     reader::Opener,
+    store::Reader,
     table::Table,
     wanted::{ArchivedFile, Wanted},
 };

@@ -2,11 +2,12 @@
 
 use std::{io::Write as _, path::PathBuf};
 
+use object_store::ObjectStoreExt as _;
 use tokio::runtime::Runtime;
 
 use super::{
+    Error, Reader, Store,
     bucket::{Access, PART_BYTES},
-    *,
 };
 use crate::config::Secret;
 
@@ -16,7 +17,7 @@ mod s3;
 
 type Case = fn(&Store);
 
-const CASES: [(&str, Case); 8] = [
+const CASES: [(&str, Case); 9] = [
     ("a file is there once it is finished and not before", finished_or_absent),
     ("a file that is given up never is there", given_up),
     ("a file of many parts is whole", many_parts),
@@ -25,6 +26,7 @@ const CASES: [(&str, Case); 8] = [
     ("removing is done however often", removed),
     ("parts of a file are read by both readers", read_in_parts),
     ("a location outside is refused", outside),
+    ("a store that is stopped keeps nobody waiting", stopped),
 ];
 
 #[test]
@@ -82,6 +84,8 @@ fn access(server: &s3::S3, prefix: &str) -> Access {
 fn case_of_the_whole_bucket(server: &s3::S3) {
     let mut access = access(server, "");
     access.url = format!("s3://{}", s3::BUCKET).parse().unwrap();
+    // By a name, which has to be looked up.
+    access.endpoint = Some(server.endpoint().replace("127.0.0.1", "localhost").parse().unwrap());
     let store = Store::bucket(&access).unwrap();
     store.put(&format!("{}/events/a", store.base()), b"a").unwrap();
     let listed = store.list(&format!("{}/events", store.base())).unwrap();
@@ -126,7 +130,7 @@ fn given_up(store: &Store) {
 }
 
 fn bytes(length: usize) -> Vec<u8> {
-    (0..length).map(|place| (place * 31 >> 3) as u8).collect()
+    (0..length).map(|place| ((place * 31) >> 3) as u8).collect()
 }
 
 fn many_parts(store: &Store) {
@@ -185,4 +189,12 @@ fn outside(store: &Store) {
     for location in ["file:///etc/passwd", "s3://other/a", store.base(), &format!("{}more/a", store.base())] {
         assert!(matches!(store.get(location), Err(Error::Elsewhere { .. })), "{location}");
     }
+}
+
+fn stopped(store: &Store) {
+    let location = at(store, "a");
+    store.put(&location, b"a").unwrap();
+    store.stop();
+    assert!(matches!(store.get(&location), Err(Error::Stopping)));
+    assert!(matches!(store.list(&at(store, "events")), Err(Error::Stopping)));
 }

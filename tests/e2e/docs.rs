@@ -71,7 +71,7 @@ async fn the_first_five_minutes_of_the_readme_work_as_printed(cluster: &mut Clus
     // Each command's output on lines of its own.
     let printed = run(cluster, &over_http.replace("\ncurl ", "\necho; echo ---; curl "));
     let answers: Vec<_> = printed.split("\n---\n").skip(1).map(str::trim).collect();
-    let [put, read, markdown, patched, then, history, quay, link, relationships]: [_; 9] =
+    let [put, read, markdown, patched, then, history, diff, list, quay, link, relationships]: [_; 11] =
         answers.try_into().unwrap_or_else(|answers| panic!("{answers:#?}"));
     let json = |text: &str| -> Value { serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}")) };
     assert_eq!(put, read, "a PUT answers the state that it made");
@@ -83,6 +83,8 @@ async fn the_first_five_minutes_of_the_readme_work_as_printed(cluster: &mut Clus
     let types: Vec<_> =
         json(history)["items"].as_array().unwrap().iter().map(|item| item["mutation_type"].clone()).collect();
     assert_eq!(types, ["created", "updated"]);
+    assert!(diff.contains(r#"{"path":"/data/lifts","before":3.0,"after":2.5}"#), "{diff}");
+    assert_eq!(json(list)["items"], Value::from(vec![json(read)]), "the namespace as it was");
     assert_eq!(json(quay)["type"], "Quay");
     assert_eq!(json(link)["type"], "stands on");
     assert_eq!(json(relationships)["items"][0]["type"], "stands on");

@@ -67,7 +67,7 @@ impl EventLog {
                 after: list.after.clone(),
                 until,
                 // Who reads the namespace sees all of its things; relationships depend on others too.
-                with_latest: !caller.may_read_all() && !(reads_ns && list.kind == EntityKind::Thing),
+                with_latest: !(caller.may_read_all() || reads_ns && list.kind == EntityKind::Thing),
                 deadline: list.deadline,
             },
         )?;
@@ -96,10 +96,11 @@ impl EventLog {
             let mut count = batch.len().min(together);
             let found = loop {
                 let max_bytes = if count == 1 { usize::MAX } else { TOGETHER_BYTES };
-                match names.read(&mut sight.past, &batch.make_contiguous()[..count], max_bytes)? {
-                    Some(found) => break found,
-                    None => (count, together) = (count.div_ceil(4), count.div_ceil(4)),
+                if let Some(found) = names.read(&mut sight.past, &batch.make_contiguous()[..count], max_bytes)? {
+                    break found;
                 }
+                count = count.div_ceil(4);
+                together = count;
             };
             let bytes = found.iter().map(bytes_of).sum::<usize>();
             if bytes < TOGETHER_BYTES / 16 {

@@ -49,7 +49,7 @@ async fn a_token_is_good_only_for_what_it_was_given_for(cluster: &mut Cluster) {
     let mut bay = String::new();
     for (ns, id) in [("sea", "a"), ("sea", "b"), ("bay", "a"), ("bay", "b")] {
         let put = http.put(&format!("/{ns}/{id}"), &json!({"type": "T"})).await.expect(201);
-        bay = put.header("annals-ulid").to_owned();
+        put.header("annals-ulid").clone_into(&mut bay);
     }
     let last = http.put("/sea/a", &json!({"type": "U"})).await.expect(200).header("annals-ulid").to_owned();
     let urls = [

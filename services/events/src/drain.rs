@@ -41,7 +41,7 @@ pub struct Drained {
 
 /// Why a drain ended.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// A journal could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),

@@ -21,11 +21,11 @@ use iceberg::{
     MetadataLocation, TableRequirement, TableUpdate,
     spec::{MAIN_BRANCH, TableMetadata},
 };
-
-pub(crate) use self::vended::Vended;
-use self::{postgres::Postgres, rest::Rest, sqlite::Sqlite};
 use tokio::runtime::Handle;
 
+pub use self::address::Address;
+pub(crate) use self::vended::Vended;
+use self::{postgres::Postgres, rest::Rest, sqlite::Sqlite};
 use super::{
     Error,
     store::{Place, Store, wait},
@@ -35,8 +35,6 @@ use crate::{
     config::{REGION, Secret},
     journal::Identity,
 };
-
-pub use self::address::Address;
 
 /// The name of the catalog in the rows of a SQL catalog.
 const CATALOG: &str = "annals";

@@ -22,6 +22,7 @@ use proto::events::v1::{
     events_service_client::EventsServiceClient,
 };
 use serde_json::json;
+use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
 use crate::engines::{archived, compare, every_step};
@@ -123,10 +124,10 @@ type Acknowledged = Arc<Mutex<BTreeMap<String, usize>>>;
 async fn load_with_faults(catalog: CatalogServer, kinds: &[&str]) {
     let mut cluster = Setup::new(Topology::AllInOne).archiving().catalog(&catalog).start().await;
     let (acknowledged, is_over) = (Acknowledged::default(), Arc::new(AtomicBool::new(false)));
-    let mut writers = Vec::new();
+    let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let events = cluster.events().await;
-        writers.push(tokio::spawn(append(writer, events, Arc::clone(&acknowledged), Arc::clone(&is_over))));
+        writers.spawn(append(writer, events, Arc::clone(&acknowledged), Arc::clone(&is_over)));
     }
     for kind in kinds {
         catalog.fail(kind, FAULTS);
@@ -143,9 +144,7 @@ async fn load_with_faults(catalog: CatalogServer, kinds: &[&str]) {
     catalog.fail("lost", 1);
     until(|| catalog.met("lost") > FAULTS as u64).await;
     is_over.store(true, Ordering::Relaxed);
-    for writer in writers {
-        writer.await.unwrap();
-    }
+    writers.join_all().await;
     cluster.kill_and_restart("events").await;
     catalog.settle();
 

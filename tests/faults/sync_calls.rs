@@ -58,12 +58,12 @@ const CALLS: &[Call] = &[
         needed: Needed::First(&["dir:data/events"]),
     },
     Call {
-        file: "services/events/src/archive/store.rs",
+        file: "services/events/src/archive/store/directory.rs",
         code: "if let Err(error) = disk::sync_dir(directory) {",
         needed: Needed::Later(&["dir:data/events/archive*"]),
     },
     Call {
-        file: "services/events/src/archive/store.rs",
+        file: "services/events/src/archive/store/directory.rs",
         code: "self.file.flush().and_then(|()| self.file.get_ref().sync_all()).map_err(Error::io(&self.unfinished))?;",
         needed: Needed::Later(&["file:data/events/archive/*.unfinished"]),
     },

@@ -21,11 +21,11 @@ use iceberg::{
     MetadataLocation, TableRequirement, TableUpdate,
     spec::{MAIN_BRANCH, TableMetadata},
 };
-
-pub(crate) use self::vended::Vended;
-use self::{postgres::Postgres, rest::Rest, sqlite::Sqlite};
 use tokio::runtime::Handle;
 
+pub use self::address::Address;
+pub(crate) use self::vended::Vended;
+use self::{postgres::Postgres, rest::Rest, sqlite::Sqlite};
 use super::{
     Error,
     store::{Place, Store, wait},
@@ -35,8 +35,6 @@ use crate::{
     config::{REGION, Secret},
     journal::Identity,
 };
-
-pub use self::address::Address;
 
 /// The name of the catalog in the rows of a SQL catalog.
 const CATALOG: &str = "annals";
@@ -59,7 +57,7 @@ pub(crate) struct Choice {
 /// The catalog.
 pub(crate) enum Catalog {
     Sqlite(Sqlite),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
     Rest(Rest),
 }
 
@@ -82,7 +80,7 @@ pub(crate) struct Next {
 /// What has become of a commit.
 pub(crate) enum Outcome {
     /// It is the table's current metadata, durably.
-    Done(Current),
+    Done(Box<Current>),
     /// The table is another one than it was made for: nothing of it is in the catalog, or ever will be.
     Lost,
     /// There was no answer: it may be done, and may yet be done.
@@ -101,7 +99,7 @@ impl Catalog {
     pub(crate) fn open(choice: &Choice, dir: &Path, runtime: &Handle) -> Result<Self, Error> {
         Ok(match &choice.address {
             None => Self::Sqlite(Sqlite::open(&dir.join("catalog.db"))?),
-            Some(Address::Postgres(options)) => Self::Postgres(wait(runtime, Postgres::open(options))?),
+            Some(Address::Postgres(options)) => Self::Postgres(Box::new(wait(runtime, Postgres::open(options))?)),
             Some(Address::Rest(url)) => Self::Rest(wait(runtime, Rest::open(url, choice))?),
         })
     }
@@ -197,7 +195,7 @@ impl Catalog {
             store.delete(&location)?;
         }
         Ok(match swap? {
-            Swap::Done => Outcome::Done(Current { metadata: next.metadata, location }),
+            Swap::Done => Outcome::Done(Box::new(Current { metadata: next.metadata, location })),
             Swap::Lost => Outcome::Lost,
             Swap::Unknown(error) => Outcome::Unknown(error),
         })

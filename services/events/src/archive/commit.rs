@@ -128,16 +128,15 @@ pub(crate) fn entries_of(store: &Store, manifest: &ManifestFile) -> Result<Vec<M
 impl Committer<'_> {
     /// The table as it is now, made if it is not there; refused if another journal feeds it.
     pub(crate) fn load(&self, table: Table) -> Result<Loaded, Error> {
-        let current = match self.catalog.load(self.store, table.name())? {
-            Some(current) => current,
-            None => {
-                let metadata = table.create(self.store.base(), self.identity)?;
-                let made = self.catalog.create(self.store, table.name(), &metadata);
-                // Without an answer it may be there all the same.
-                match self.catalog.load(self.store, table.name())? {
-                    Some(current) => current,
-                    None => return made.and(Err(Error::Conflict { table: table.name() })),
-                }
+        let current = if let Some(current) = self.catalog.load(self.store, table.name())? {
+            current
+        } else {
+            let metadata = table.create(self.store.base(), self.identity)?;
+            let made = self.catalog.create(self.store, table.name(), &metadata);
+            // Without an answer it may be there all the same.
+            match self.catalog.load(self.store, table.name())? {
+                Some(current) => current,
+                None => return made.and(Err(Error::Conflict { table: table.name() })),
             }
         };
         let loaded = Loaded::new(table, current);
@@ -170,7 +169,7 @@ impl Committer<'_> {
             let mut this = Try { number, parent: loaded.metadata.current_snapshot_id(), written: Vec::new() };
             match self.try_commit(&loaded, change, &mut this) {
                 Ok(Outcome::Done(current)) => {
-                    let done = Loaded::new(table, current);
+                    let done = Loaded::new(table, *current);
                     self.settle(&mut unanswered, &done, change);
                     return Ok(done);
                 }

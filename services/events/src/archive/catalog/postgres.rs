@@ -77,7 +77,7 @@ impl Postgres {
         // Until the commit is sent, closing the connection undoes it.
         let changed = self.bounded(update).await?;
         let end = if changed == 1 { "commit" } else { "rollback" };
-        match self.bounded(async { Ok(connection.execute(end).await?) }).await {
+        match self.bounded(async { connection.execute(end).await }).await {
             Ok(_) => {
                 self.keep(connection).await;
                 Ok(if changed == 1 { Swap::Done } else { Swap::Lost })
@@ -143,7 +143,7 @@ impl Postgres {
              where catalog_name = $1 and table_namespace = $2 and table_name = $3",
         );
         let query = query.bind(CATALOG).bind(NAMESPACE).bind(table);
-        let found = self.bounded(async { Ok(query.fetch_optional(&mut connection).await?) }).await?;
+        let found = self.bounded(async { query.fetch_optional(&mut connection).await }).await?;
         self.keep(connection).await;
         Ok(found.flatten())
     }

@@ -188,7 +188,7 @@ impl Rest {
         let request = self.request(Method::POST, &table_path(table)).json(&commit);
         match self.call::<Loaded>(request).await {
             Ok(Loaded { metadata, metadata_location }) => {
-                Ok(Outcome::Done(Current { metadata, location: metadata_location }))
+                Ok(Outcome::Done(Box::new(Current { metadata, location: metadata_location })))
             }
             Err(Failure::Refused(StatusCode::CONFLICT, _)) => Ok(Outcome::Lost),
             Err(failure) => {

@@ -96,7 +96,7 @@ async fn everything_is_there_once(cluster: &Cluster, server: &S3, load: &Load) -
     // What a merge is writing at this moment is left over, and then it is not.
     for _ in 0..LOOKS {
         expire(&mut events).await?;
-        if is_in_order(cluster, server, load).await? {
+        if is_in_order(cluster, server, load)? {
             let answers = events.verify_archive(VerifyArchiveRequest {}).await?.into_inner();
             let ended = drained(answers, |table| {
                 ensure!(table.problems.is_empty(), "{:?}", table.problems);
@@ -126,7 +126,7 @@ async fn expire(events: &mut EventsServiceClient<Channel>) -> anyhow::Result<()>
 }
 
 /// What others see; whether no file is left over.
-async fn is_in_order(cluster: &Cluster, server: &S3, load: &Load) -> anyhow::Result<bool> {
+fn is_in_order(cluster: &Cluster, server: &S3, load: &Load) -> anyhow::Result<bool> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/faults/bucket.py");
     let catalog = cluster.data_dir().join("events/catalog.db");
     let output = Command::new(python()).arg(script).arg(catalog).arg(server.endpoint()).output()?;

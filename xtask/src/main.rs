@@ -33,7 +33,7 @@ enum Task {
     /// `cargo test NAME`, once `cargo xtask backends` has run.
     Test,
 
-    /// Install what the tests talk to (buf, Python with grpcio) and print where.
+    /// Install what the tests talk to (buf, Python with grpcio, an S3 server) and print where.
     ///
     /// Goes into a Python environment of its own under the target directory, with the versions of
     /// xtask/backends.txt. Uses the network only when that list has changed.
@@ -57,6 +57,13 @@ enum Task {
         /// Of servers that are built in release, for many rounds.
         #[arg(long)]
         release: bool,
+    },
+
+    /// Let the object store fail in every way on every kind of call under load, and check what is left; many times.
+    StoreFaults {
+        /// How many times.
+        #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
     },
 
     /// Run the tests under cargo-tarpaulin and print line coverage; fails below 80 %.
@@ -90,7 +97,11 @@ fn run(task: Task) -> Result<()> {
             Ok(())
         }
         Task::Bench { arguments } => bench(&workspace, &arguments),
-        Task::Crash { rounds, release } => crash(&workspace, rounds, release),
+        Task::Crash { rounds, release } => repeat(&workspace, "crash_loop", "ANNALS_CRASH_ROUNDS", rounds, release),
+        Task::StoreFaults { rounds } => {
+            Backends::install(&workspace)?;
+            repeat(&workspace, "bucket::object_store_faults", "ANNALS_STORE_FAULT_ROUNDS", rounds, false)
+        }
         Task::Coverage { packages } => coverage::run(&workspace, &packages),
         Task::Lint => lint::run(&workspace),
     }
@@ -128,8 +139,9 @@ fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     workspace.cargo(["run", "--release", "--quiet", "--bin", "benches", "--"]).args(arguments).run()
 }
 
-fn crash(workspace: &Workspace, rounds: u32, release: bool) -> Result<()> {
-    const CRASH_LOOP: [&str; 5] = ["test", "--workspace", "--test", "faults", "crash_loop"];
+/// Runs a test of `tests/faults` for so many rounds, as `variable` tells it.
+fn repeat(workspace: &Workspace, test: &str, variable: &str, rounds: u32, release: bool) -> Result<()> {
+    let arguments = ["test", "--workspace", "--test", "faults", test];
 
     let profile: &[&str] = if release { &["--release"] } else { &[] };
     if release {
@@ -138,10 +150,10 @@ fn crash(workspace: &Workspace, rounds: u32, release: bool) -> Result<()> {
         build_everything(workspace)?;
     }
     // A filter that matches no test is a success to cargo.
-    let tests = workspace.cargo(CRASH_LOOP).args(profile).args(["--", "--list"]).output()?;
-    ensure!(tests.contains("crash_loop: test"), "tests/faults has no test crash_loop");
-    let crash_loop = workspace.cargo(CRASH_LOOP).args(profile).args(["--", "--nocapture"]);
-    crash_loop.env("ANNALS_CRASH_ROUNDS", rounds.to_string()).run()
+    let tests = workspace.cargo(arguments).args(profile).args(["--", "--list"]).output()?;
+    ensure!(tests.contains(&format!("{test}: test")), "tests/faults has no test {test}");
+    let test = workspace.cargo(arguments).args(profile).args(["--", "--nocapture"]);
+    test.env(variable, rounds.to_string()).run()
 }
 
 fn build_everything(workspace: &Workspace) -> Result<()> {

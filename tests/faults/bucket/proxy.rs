@@ -224,12 +224,11 @@ impl Upstream {
         let call = Call::of(&request);
         let fault = {
             let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-            match call {
-                Some(call) => plan.next(call),
-                None => {
-                    plan.unknown.push(format!("{} {}", request.method(), request.uri()));
-                    None
-                }
+            if let Some(call) = call {
+                plan.next(call)
+            } else {
+                plan.unknown.push(format!("{} {}", request.method(), request.uri()));
+                None
             }
         };
         match fault {

@@ -2,8 +2,8 @@
 //!
 //! Owns standard output. The JSON is the gateway's: what HTTP shows is what `--json` prints.
 
-mod diff;
 mod aggregate;
+mod diff;
 mod event;
 mod page;
 mod state;
@@ -11,8 +11,8 @@ mod state;
 use proto::common::v1::Key;
 
 pub(crate) use self::{
-    diff::diff,
     aggregate::aggregate,
+    diff::diff,
     event::{Follow, events},
     page::{history, relationships, things},
     state::{deleted, linked, namespace, relationship, thing, written},

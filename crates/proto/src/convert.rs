@@ -1,8 +1,8 @@
 //! Owns the conversions between the wire and `domain`, each destructuring fully so that a new field breaks the build.
 //! Never applies a rule of its own: what is refused here is refused by `domain`.
 
-mod diff;
 mod aggregate;
+mod diff;
 mod event;
 mod event_as_of;
 mod key;
@@ -12,8 +12,8 @@ mod thing;
 mod time;
 mod words;
 
-pub use diff::change_to_wire;
 pub use aggregate::{bucket_width, column, column_name, columns, measure, measure_name};
+pub use diff::change_to_wire;
 pub use event::{NewEvent, event_from_wire, event_to_wire, new_event};
 pub use event_as_of::{as_of, as_of_to_wire};
 pub use key::{canonical_key, key_to_wire, name_to_wire, reference};

@@ -8,11 +8,11 @@ use futures::stream::{self, BoxStream};
 use proto::events::v1::events_service_client::EventsServiceClient;
 use proto::events::v1::events_service_server::{EventsService, EventsServiceServer};
 use proto::events::v1::{
-    AggregateRequest, AggregateResponse, AppendRequest, AppendResponse, AppendStreamRequest, AppendStreamResponse, Archive,
-    CompactArchiveRequest, CompactArchiveResponse, DiffRequest, DiffResponse, ExpireArchiveRequest, ExpireArchiveResponse,
-    GetArchiveRequest, HistoryRequest, HistoryResponse, ListStatesAtRequest, ListStatesAtResponse, QueryRequest,
-    QueryResponse, StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse, VerifyArchiveRequest,
-    VerifyArchiveResponse,
+    AggregateRequest, AggregateResponse, AppendRequest, AppendResponse, AppendStreamRequest, AppendStreamResponse,
+    Archive, CompactArchiveRequest, CompactArchiveResponse, DiffRequest, DiffResponse, ExpireArchiveRequest,
+    ExpireArchiveResponse, GetArchiveRequest, HistoryRequest, HistoryResponse, ListStatesAtRequest,
+    ListStatesAtResponse, QueryRequest, QueryResponse, StateAtRequest, StateAtResponse, SubscribeRequest,
+    SubscribeResponse, VerifyArchiveRequest, VerifyArchiveResponse,
 };
 use tokio::sync::Notify;
 use tonic::service::Routes;

@@ -38,16 +38,7 @@ impl EventLog {
         if without_mutations {
             aggregate.conditions.push(Condition::IsNot("event_type".into(), "mutation".into()));
         }
-        // In this order: what is archived in between is in the journal as long as the view is held.
-        let view = self.archive.view();
-        let offsets = self.index().taken_in(filter.times.start, filter.times.end);
-        let wanted = filter.wanted(&caller.tenant);
-        let snapshot = self.archive.snapshot(view, &wanted, offsets, self.not_archived(caller, filter));
-        let aggregated = match snapshot {
-            Ok(snapshot) => self.archive.aggregate(snapshot, &aggregate).await,
-            Err(error) => Err(error),
-        };
-        aggregated.map_err(|error| match error {
+        self.figures(caller, filter, &aggregate).await.map_err(|error| match error {
             archive::Error::TooLarge(what) => {
                 tracing::info!(tenant.id = %caller.tenant, what, "an aggregate is too large");
                 let message = "the groups need more memory than a query may have: ask for less time, fewer events or \
@@ -57,6 +48,22 @@ impl EventLog {
             archive::Error::Busy => Refusal::overloaded("the queue of aggregates", RETRY),
             error => Refusal::internal(chain(&error)),
         })
+    }
+
+    async fn figures(
+        self: &Arc<Self>,
+        caller: &Caller,
+        filter: Filter,
+        aggregate: &Aggregate,
+    ) -> Result<Aggregated, archive::Error> {
+        // First, so that who waits holds no view.
+        let turn = self.archive.turn().await?;
+        // In this order: what is archived in between is in the journal as long as the view is held.
+        let view = self.archive.view();
+        let offsets = self.index().taken_in(filter.times.start, filter.times.end);
+        let wanted = filter.wanted(&caller.tenant);
+        let snapshot = self.archive.snapshot(view, &wanted, offsets, self.not_archived(caller, filter))?;
+        self.archive.aggregate(turn, snapshot, aggregate).await
     }
 
     /// Reads what may pass the filter from the journal.

@@ -147,7 +147,10 @@ impl Asked {
         conditions.extend(self.has_exception.map(|has| Condition::Is("has_exception".into(), has)));
         Aggregate {
             conditions,
-            bucket: self.bucket.map(|(intake, millis)| Bucket { column: self.time(intake).into(), millis }),
+            bucket: self.bucket.map(|(intake, millis)| {
+                let column = if intake { "timestamp" } else { "event_timestamp" };
+                Bucket { column: column.into(), millis }
+            }),
             group_by: self.group_by.iter().map(|column| (*column).into()).collect(),
             measures: self.measures.iter().map(measure).collect(),
             order: self.order_by().map(|measure| MeasureOrder { measure, ascending: self.order == Some(true) }),
@@ -159,10 +162,6 @@ impl Asked {
     fn order_by(&self) -> Option<usize> {
         self.order?;
         self.measures.iter().position(|measure| ["count", "max wall_time", "sum status"].contains(measure))
-    }
-
-    fn time(&self, intake: bool) -> &'static str {
-        if intake { "timestamp" } else { "event_timestamp" }
     }
 
     fn has(&self, event: &Event, start: i64) -> bool {

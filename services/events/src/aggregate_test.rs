@@ -161,6 +161,27 @@ async fn only_the_files_and_columns_that_matter_are_read() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_read_in_parts_is_counted_once() {
+    let fixture = Fixture::new();
+    let mut seed = 1_u64;
+    let mut text = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{seed:016x}")
+    };
+    for _ in 0..3 {
+        let mut new =
+            || Event { event_type: "log".into(), url: (0..500).map(|_| text()).collect(), ..Event::default() };
+        fixture.append((0..100).map(|_| new_event(new()).unwrap()).collect()).await;
+    }
+    fixture.flush(u64::MAX);
+    let bytes: u64 = fixture.log.archive.view().table(Table::Events).files.iter().map(|file| file.bytes).sum();
+    assert!(bytes > 1 << 20, "{bytes} bytes are read as one part");
+    let asked = ask(&fixture, &Caller::local(), counted(vec![Measure::Count, Measure::Distinct("url".into())])).await;
+    let expected = AggregateValue { value: Some(Value::Integer(300)) };
+    assert_eq!((&asked.rows[0].values, asked.cost.files), (&vec![expected.clone(), expected], 1));
+}
+
+#[tokio::test]
 async fn groups_that_need_too_much_memory_are_refused() {
     let mut fixture = Fixture::new();
     Arc::get_mut(&mut fixture.log).unwrap().archive.limit_memory(1 << 20);
@@ -173,7 +194,8 @@ async fn groups_that_need_too_much_memory_are_refused() {
     assert_eq!(count(&fixture, &Caller::local(), Filter::default(), false).await.unwrap(), 4_000);
     let asked = by(&["url"], counted(vec![Measure::Count]));
     let refusal = fixture.log.aggregate(&Caller::local(), Filter::default(), false, asked).await.unwrap_err();
-    assert_eq!((refusal.code, refusal.reason_name()), (tonic::Code::ResourceExhausted, "QUERY_TOO_LARGE"));
+    let exhausted = serve::refusal::code(Reason::Overloaded);
+    assert_eq!((refusal.code, refusal.reason), (exhausted, Reason::QueryTooLarge));
     assert_eq!(count(&fixture, &Caller::local(), Filter::default(), false).await.unwrap(), 4_000);
 }
 
@@ -191,9 +213,9 @@ async fn a_plan_ends_with_its_caller() {
     let archive = &fixture.log.archive;
     let wanted = Filter::default().wanted(&TenantId::local());
     let snapshot = archive.snapshot(archive.view(), &wanted, 0..u64::MAX, endless).unwrap();
-    let asked = counted(vec![Measure::Count]);
+    let (turn, asked) = (archive.turn().await.unwrap(), counted(vec![Measure::Count]));
     tokio::select! {
-        _ = archive.aggregate(snapshot, &asked) => panic!("it never ends"),
+        _ = archive.aggregate(turn, snapshot, &asked) => panic!("it never ends"),
         begun = has_begun.wait_for(|has| *has) => assert!(*begun.unwrap()),
     }
     assert!(is_held.await.is_err());

@@ -258,7 +258,8 @@ async fn an_old_writer_that_wakes_up_changes_nothing_and_says_so() {
     // It is at work all the time, so only what is archived can be had.
     let adopted = apart(|runtime| adopt(place.path(), &here(), true, &old.clock, runtime)).unwrap();
     assert_eq!((adopted.epoch, adopted.position), (2, 8));
-    let new = apart(|runtime| EventLog::open(place.path(), SETTINGS, &here(), old.clock.clone(), runtime.clone())).unwrap();
+    let new =
+        apart(|runtime| EventLog::open(place.path(), SETTINGS, &here(), old.clock.clone(), runtime.clone())).unwrap();
     let new = Arc::new(new);
     new.append(&Caller::local(), vec![event("log")]).await.unwrap();
     apart(|_| new.flush(u64::MAX).unwrap());

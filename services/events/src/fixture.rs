@@ -136,7 +136,8 @@ impl Closed {
 }
 
 fn open(dir: &tempfile::TempDir, clock: &Clock) -> Arc<EventLog> {
-    let open = |runtime: &Handle| EventLog::open(dir.path(), SETTINGS, &here(), clock.clone(), runtime.clone()).unwrap();
+    let open =
+        |runtime: &Handle| EventLog::open(dir.path(), SETTINGS, &here(), clock.clone(), runtime.clone()).unwrap();
     Arc::new(apart(open))
 }
 

@@ -106,12 +106,7 @@ pub fn adopt(config: &Config, data_dir: &Path, is_lost: bool) -> anyhow::Result<
 
 /// Appends what only the old journal in `from` has to the one in the data directory that took over from it; tells
 /// `progress` after each append. The service must not run. Blocks, on a runtime of several threads.
-pub fn drain(
-    config: &Config,
-    data_dir: &Path,
-    from: &Path,
-    progress: impl FnMut(&Drained),
-) -> anyhow::Result<Drained> {
+pub fn drain(config: &Config, data_dir: &Path, from: &Path, progress: impl FnMut(&Drained)) -> anyhow::Result<Drained> {
     let (dir, site) = (data_dir.join("events"), config.site()?);
     let (clock, runtime) = (Clock::system(), Handle::current());
     Ok(drain::drain((&dir, &site), from, config.journal(), &clock, &runtime, progress)?)

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -12,6 +13,8 @@ use crate::{
 
 /// How often it is looked whether there is something to merge.
 const TICK: Duration = Duration::from_secs(1);
+/// How often it is looked whether the archive is still this writer's: a request to the catalog for each table.
+const OWNER_INTERVAL: Duration = Duration::from_secs(5);
 /// How often old snapshots and files are let go of.
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(10);
 /// The longest pause after a failure.
@@ -20,15 +23,16 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 impl EventLog {
     /// Does what is due, until it is cancelled. What fails is tried again.
     pub(crate) async fn keep_up(self: Arc<Self>, cancel: CancellationToken) {
-        let (mut pause, mut expiry) = (TICK, tokio::time::Instant::now() + EXPIRY_INTERVAL);
+        let (mut pause, mut expiry) = (TICK, Instant::now() + EXPIRY_INTERVAL);
+        let mut owner = Instant::now();
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
             }
-            let expires = tokio::time::Instant::now() >= expiry;
+            let (checks_owner, expires) = (Instant::now() >= owner, Instant::now() >= expiry);
             let log = Arc::clone(&self);
-            let mut work = tokio::task::spawn_blocking(move || log.keep_up_once(expires));
+            let mut work = tokio::task::spawn_blocking(move || log.keep_up_once(checks_owner, expires));
             let step = tokio::select! {
                 step = &mut work => step,
                 () = cancel.cancelled() => {
@@ -50,8 +54,11 @@ impl EventLog {
                     tracing::error!(error = panic, "the archive is not kept up");
                 }
             }
+            if checks_owner {
+                owner = Instant::now() + OWNER_INTERVAL;
+            }
             if expires {
-                expiry = tokio::time::Instant::now() + EXPIRY_INTERVAL;
+                expiry = Instant::now() + EXPIRY_INTERVAL;
             }
         }
     }
@@ -65,8 +72,10 @@ impl EventLog {
     }
 
     /// A step of each table; whether files were merged.
-    fn keep_up_once(&self, expires: bool) -> Result<bool, Error> {
-        self.archive.check_owner()?;
+    fn keep_up_once(&self, checks_owner: bool, expires: bool) -> Result<bool, Error> {
+        if checks_owner {
+            self.archive.check_owner()?;
+        }
         let rested = self.clock.now().millis() - archive::REST.as_millis() as i64;
         let mut is_merged = false;
         for table in Table::ALL {

@@ -162,7 +162,8 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
         Ask::get(AGGREGATE, format!("{AGGREGATE}?{groups}&status_from=0&status_to=1000")),
         Ask::get(AGGREGATE, format!("{AGGREGATE}?wait_for={ulid}")).header("grpc-timeout", "500m"),
     ]);
-    asks.extend(TEXTS.map(|column| Ask::get(AGGREGATE, format!("{AGGREGATE}?{groups}&{column}={entity}"))));
+    let texts = TEXTS.map(|column| format!("&{column}={entity}")).concat();
+    asks.push(Ask::get(AGGREGATE, format!("{AGGREGATE}?{groups}{texts}")));
     let state = |rest: &str| format!(r#"{{"type":"T","data":{{"m":"{}"}}{rest}}}"#, secret.texts.data);
     let ends = format!(r#","from":"/{ns}/{id}","to":"/vault/to""#);
     let body = state(if is_relationship { &ends } else { "" });

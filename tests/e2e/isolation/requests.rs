@@ -7,8 +7,9 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, MethodDescriptor};
 use proto::{
     common::v1::{EntityKind, Key},
     events::v1::{
-        AggregateRequest, AppendRequest, AppendStreamRequest, AsOf, Column, DiffRequest, Event, Function, HistoryRequest,
-        ListStatesAtRequest, Measure, QueryRequest, RelayBatch, Start, StateAtRequest, SubscribeRequest, TextFilter, as_of,
+        AggregateRequest, AppendRequest, AppendStreamRequest, AsOf, Column, DiffRequest, Event, Function,
+        HistoryRequest, ListStatesAtRequest, Measure, QueryRequest, RelayBatch, Start, StateAtRequest,
+        SubscribeRequest, TextFilter, as_of,
     },
     things::v1::{
         BatchGetThingsRequest, DeleteRelationshipRequest, DeleteThingRequest, GetRelationshipRequest, GetThingRequest,
@@ -51,7 +52,17 @@ pub(crate) fn is_endless(method: &MethodDescriptor) -> bool {
 /// Whether a method changes nothing.
 pub(crate) fn is_read(method: &MethodDescriptor) -> bool {
     let reads = [
-        "Get", "BatchGet", "List", "Resolve", "Settle", "History", "StateAt", "Diff", "Query", "Aggregate", "Subscribe",
+        "Get",
+        "BatchGet",
+        "List",
+        "Resolve",
+        "Settle",
+        "History",
+        "StateAt",
+        "Diff",
+        "Query",
+        "Aggregate",
+        "Subscribe",
     ];
     reads.iter().any(|verb| method.name().starts_with(verb))
 }

@@ -21,6 +21,7 @@ use proto::{
 
 use super::{
     Archive, Cost, Error,
+    engine::Turn,
     snapshot::{Snapshot, text},
 };
 
@@ -89,10 +90,20 @@ pub(crate) struct Aggregated {
 }
 
 impl Archive {
+    /// Waits until one more aggregate may run.
+    pub(crate) async fn turn(&self) -> Result<Turn<'_>, Error> {
+        self.engine.turn().await
+    }
+
     /// The figures of a snapshot.
-    pub(crate) async fn aggregate(&self, snapshot: Snapshot, aggregate: &Aggregate) -> Result<Aggregated, Error> {
+    pub(crate) async fn aggregate(
+        &self,
+        turn: Turn<'_>,
+        snapshot: Snapshot,
+        aggregate: &Aggregate,
+    ) -> Result<Aggregated, Error> {
         let snapshot = Arc::new(snapshot);
-        let (batches, rows_read) = self.engine.run(plan(&snapshot, aggregate)?).await?;
+        let (batches, rows_read) = self.engine.run(turn, plan(&snapshot, aggregate)?).await?;
         let mut rows = Vec::new();
         for batch in &batches {
             for row in 0..batch.num_rows() {

@@ -17,7 +17,7 @@ use datafusion::{
 use futures::TryStreamExt as _;
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit},
     task::JoinSet,
 };
 
@@ -25,8 +25,8 @@ use super::Error;
 
 /// Plans that run at a time; each uses every thread.
 const AT_ONCE: usize = 2;
-/// Plans that wait for these; more are refused.
-const WAITING: usize = 32;
+/// Calls that wait for these, each holding what was asked and no more; others are refused.
+const WAITING: usize = 256;
 /// See [`Engine::memory`], where nothing else is said.
 const MEMORY: usize = 128 << 20;
 /// Rows that go through a plan together. Figures that are kept for each group on its own take most of the time, and the fewer
@@ -44,6 +44,12 @@ pub(crate) struct Engine {
     pub(super) memory: usize,
 }
 
+/// That a plan may run; the next one may when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    _permits: [SemaphorePermit<'a>; 2],
+}
+
 impl Engine {
     /// With its threads, which wait for plans.
     pub(crate) fn new() -> std::io::Result<Self> {
@@ -58,10 +64,15 @@ impl Engine {
         })
     }
 
+    /// Waits until one more plan may run.
+    pub(crate) async fn turn(&self) -> Result<Turn<'_>, Error> {
+        let admitted = self.admitted.try_acquire().map_err(|_| Error::Busy)?;
+        let running = self.running.acquire().await.map_err(|_| Error::Busy)?;
+        Ok(Turn { _permits: [admitted, running] })
+    }
+
     /// The rows of a plan, of which there are few, and how many rows it read from files. Ends with its caller.
-    pub(crate) async fn run(&self, plan: LogicalPlan) -> Result<(Vec<RecordBatch>, u64), Error> {
-        let _admitted = self.admitted.try_acquire().map_err(|_| Error::Busy)?;
-        let _running = self.running.acquire().await.map_err(|_| Error::Busy)?;
+    pub(crate) async fn run(&self, _turn: Turn<'_>, plan: LogicalPlan) -> Result<(Vec<RecordBatch>, u64), Error> {
         let runtime = self.runtime.as_ref().expect("it is there until the engine is dropped");
         let state = self.state()?;
         // A set, because that ends what is in it when it is dropped.
@@ -117,10 +128,11 @@ mod tests {
     #[tokio::test]
     async fn a_plan_beyond_those_that_may_wait_is_refused() {
         let engine = Engine::new().unwrap();
-        let plan = || LogicalPlanBuilder::empty(true).build().unwrap();
         let all = engine.admitted.try_acquire_many((AT_ONCE + WAITING) as u32).unwrap();
-        assert!(matches!(engine.run(plan()).await, Err(Error::Busy)));
+        assert!(matches!(engine.turn().await, Err(Error::Busy)));
         drop(all);
-        assert_eq!(engine.run(plan()).await.unwrap().0[0].num_rows(), 1);
+        let plan = LogicalPlanBuilder::empty(true).build().unwrap();
+        let (rows, _) = engine.run(engine.turn().await.unwrap(), plan).await.unwrap();
+        assert_eq!(rows[0].num_rows(), 1);
     }
 }

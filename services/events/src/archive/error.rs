@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
+use datafusion::error::DataFusionError;
 use proto::common::v1::Reason;
 use serve::refusal::Refusal;
-use datafusion::error::DataFusionError;
 
 /// Why the archive could not be opened, written or read.
 #[derive(Debug, thiserror::Error)]

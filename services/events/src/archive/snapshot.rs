@@ -48,7 +48,7 @@ pub(crate) struct Snapshot {
     /// Held as long as this is: the journal is cut, and files are removed, behind it only.
     _view: Arc<View>,
     tenant: TenantId,
-    files: Vec<(Arc<ArchivedFile>, PartitionedFile)>,
+    files: Vec<PartitionedFile>,
     opener: Arc<Opener>,
     recent: Recent,
     /// Of what is not archived.
@@ -66,17 +66,15 @@ impl Archive {
         recent: Recent,
     ) -> Result<Snapshot, Error> {
         let table = view.table(Table::Events);
-        let mut files = Vec::new();
-        for file in table.files.iter().filter(|file| wanted.may_be_in(file)) {
-            files.push((Arc::clone(file), self.partitioned(file)?));
-        }
+        let files = table.files.iter().filter(|file| wanted.may_be_in(file)).map(|file| self.part_of(file));
+        let files = files.collect::<Result<_, _>>()?;
         let offsets = offsets.start.max(table.position())..offsets.end;
         let (objects, _) = self.store.object(table.loaded.metadata.location(), Reader::Caller)?;
         let opener = Arc::new(Opener::new(objects, Arc::clone(&self.footers)));
         Ok(Snapshot { _view: view, tenant: wanted.tenant.clone(), files, opener, recent, offsets })
     }
 
-    fn partitioned(&self, file: &ArchivedFile) -> Result<PartitionedFile, Error> {
+    fn part_of(&self, file: &ArchivedFile) -> Result<PartitionedFile, Error> {
         let (_, key) = self.store.object(&file.location, Reader::Caller)?;
         let mut part = PartitionedFile::new("", file.bytes);
         part.object_meta.location = key;
@@ -103,8 +101,7 @@ impl Snapshot {
             .with_pushdown_filters(true)
             .with_enable_page_index(true)
             .with_bloom_filter_on_read(true);
-        let files: Vec<_> = self.files.iter().map(|(_, part)| part.clone()).collect();
-        let group = FileGroup::new(files);
+        let group = FileGroup::new(self.files.clone());
         let parts = FileGroupPartitioner::new()
             .with_target_partitions(partitions)
             .with_repartition_file_min_size(PART_BYTES)
@@ -171,7 +168,8 @@ impl TableProvider for Snapshot {
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Snapshot").field("files", &self.files.len()).field("offsets", &self.offsets).finish()
+        let mut shown = f.debug_struct("Snapshot");
+        shown.field("files", &self.files.len()).field("offsets", &self.offsets).finish_non_exhaustive()
     }
 }
 

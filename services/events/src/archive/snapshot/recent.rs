@@ -10,6 +10,7 @@ use datafusion::{
     execution::{SendableRecordBatchStream, TaskContext},
     physical_expr::{
         PhysicalExpr,
+        expressions::Column,
         utils::{collect_columns, reassign_expr_columns},
     },
     physical_plan::{stream::RecordBatchStreamAdapter, streaming::PartitionStream},
@@ -45,7 +46,7 @@ impl RecentRows {
         offsets: Range<u64>,
     ) -> Result<Self> {
         let projection = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
-        let mut places: Vec<_> = collect_columns(&predicate).iter().map(|column| column.index()).collect();
+        let mut places: Vec<_> = collect_columns(&predicate).iter().map(Column::index).collect();
         places.extend(&projection);
         places.sort_unstable();
         places.dedup();

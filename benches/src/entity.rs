@@ -59,7 +59,7 @@ pub(crate) async fn run(mutations: u64) -> anyhow::Result<Report> {
         let relay = Some(RelayBatch { relay_id: relay_id.clone(), batch });
         client.append(AppendRequest { events, relay }).await.context("a relay's batch is refused")?;
     }
-    while archived(client.get_archive(GetArchiveRequest {}).await?.into_inner()) < mutations {
+    while archived(&client.get_archive(GetArchiveRequest {}).await?.into_inner()) < mutations {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let mut merges = client.compact_archive(CompactArchiveRequest {}).await?.into_inner();
@@ -86,7 +86,7 @@ pub(crate) async fn run(mutations: u64) -> anyhow::Result<Report> {
 }
 
 /// Up to where both tables have everything.
-fn archived(archive: Archive) -> u64 {
+fn archived(archive: &Archive) -> u64 {
     let offsets = archive.tables.iter().map(|table| table.cursor.parse().map_or(0, |cursor: Cursor| cursor.offset));
     offsets.min().unwrap_or(0)
 }

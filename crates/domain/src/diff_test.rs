@@ -104,7 +104,10 @@ fn many_members_under_a_long_key_are_told_as_one() {
 /// Every line twice as often in another order: the script of these would take as long as the square of them.
 #[test]
 fn texts_without_a_short_script_are_told_as_one_hunk() {
-    let text = |step: u64| (0..100_000_u64).map(|line| format!("{}\n", line * step % 7_919)).collect::<String>();
+    let text = |step: u64| {
+        let lines: Vec<_> = (0..100_000_u64).map(|line| (line * step % 7_919).to_string()).collect();
+        lines.join("\n") + "\n"
+    };
     let (before, after) = (format!("first\n{}", text(3)), format!("first\n{}", text(5)));
     let hunks = of_content(&before, &after);
     assert_eq!(hunks.len(), 1);

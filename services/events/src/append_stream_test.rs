@@ -6,6 +6,7 @@ use proto::common::v1::Reason;
 use super::*;
 use crate::fixture::{Fixture, event, event_of, event_reader, peer, thing};
 
+#[expect(clippy::unnecessary_wraps, reason = "a stream is of what was sent or could not be read")]
 fn sent(batch: i64, events: Vec<NewEvent>) -> Result<Sent, Refusal> {
     Ok(Sent { batch, events: Ok(events) })
 }

@@ -89,7 +89,7 @@ async fn furnished() -> (Fixture, Vec<NewEvent>, Vec<Mutation>) {
         events.extend(fresh);
         let before = mutations.last().map(after);
         let mutation = fixture.put(before.as_ref(), thing("a/b", Visibility::Public, &part.to_string()));
-        fixture.relay(&[mutation.clone()]).await;
+        fixture.relay(std::slice::from_ref(&mutation)).await;
         mutations.push(mutation);
         match part {
             0 => fixture.flush(u64::MAX),

@@ -62,9 +62,26 @@ impl Workspace {
     pub(crate) fn step(&self, program: impl AsRef<OsStr>) -> Step {
         let mut step = Step::new(program);
         step.0.current_dir(&self.root);
+        // What cargo tells of xtask itself. Build scripts that look at it (ring's) would run again, and all that depends on
+        // them be built again, each time that a build by hand and one of ours take turns.
+        for name in OF_XTASK {
+            step.0.env_remove(name);
+        }
         step
     }
 }
+
+/// Variables of the package that `cargo run` runs.
+const OF_XTASK: [&str; 8] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
 
 /// A program to run, which must succeed.
 pub(crate) struct Step(Command);

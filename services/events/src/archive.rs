@@ -84,6 +84,8 @@ pub(crate) struct Archive {
     views: Views,
     /// Shared by who writes files that no commit refers to yet; nothing is removed meanwhile.
     writing: RwLock<()>,
+    /// One merge at a time: two would take the same files.
+    merging: Mutex<()>,
     is_stopping: AtomicBool,
 }
 
@@ -131,6 +133,7 @@ impl Archive {
             engine: Engine::new().map_err(Error::io(dir))?,
             views,
             writing: RwLock::default(),
+            merging: Mutex::default(),
             is_stopping: AtomicBool::new(false),
         };
         Table::ALL.into_iter().try_for_each(|table| archive.remove_uncommitted(table))?;

@@ -51,6 +51,7 @@ impl Archive {
     /// Merges small files of one partition that has too many of them, if there is one: many, or more than one where the
     /// last was made before `rested`, in milliseconds since 1970. Blocks.
     pub(crate) fn compact_once(&self, table: Table, rested: i64) -> Result<Option<Compacted>, Error> {
+        let _merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
         self.check_stopping()?;
         let _writing = self.writing.read().unwrap_or_else(PoisonError::into_inner);
         let view = self.view();

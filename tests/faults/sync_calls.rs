@@ -34,7 +34,8 @@ enum Needed {
     AfterFailure(&'static [&'static str]),
     /// It is a way to another call on this list.
     Leads,
-    /// It is made by another server, on its own disk.
+    /// Not by this loop: it is made by another server on its own disk, or by a command that `takeover.rs` kills with the
+    /// power cut.
     Elsewhere,
 }
 
@@ -105,6 +106,21 @@ const CALLS: &[Call] = &[
         file: "services/events/src/journal/segment.rs",
         code: "file.sync_all()?;",
         needed: Needed::AfterFailure(&["fsync:data/events/journal/*.segment"]),
+    },
+    Call {
+        file: "services/events/src/journal/takeover.rs",
+        code: "disk::sync_ancestors(dir).map_err(OpenError::io(dir))?;",
+        needed: Needed::Elsewhere,
+    },
+    Call {
+        file: "services/events/src/journal/takeover.rs",
+        code: "disk::sync_dir(&self.dir).map_err(OpenError::io(&self.dir))",
+        needed: Needed::Elsewhere,
+    },
+    Call {
+        file: "services/events/src/journal/takeover.rs",
+        code: "disk::sync_dir(dir).map_err(OpenError::io(dir))?;",
+        needed: Needed::Elsewhere,
     },
     Call {
         file: "services/events/src/journal/window.rs",

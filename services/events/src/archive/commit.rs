@@ -6,22 +6,21 @@
 //! catalog has said that the try is not and never will be done, or when the table shows it; else it stays, and expiry
 //! removes it after its time.
 
+mod writing;
+
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
 use domain::Clock;
-use iceberg::{
-    io::{MemoryStorage, OutputFile, Storage as _},
-    spec::{
-        DataFile, FormatVersion, MAIN_BRANCH, Manifest, ManifestEntry, ManifestFile, ManifestList, ManifestListWriter,
-        ManifestStatus, ManifestWriter, ManifestWriterBuilder, Operation, Snapshot, Summary, TableMetadata,
-        TableMetadataBuilder,
-    },
+use iceberg::spec::{
+    DataFile, FormatVersion, MAIN_BRANCH, Manifest, ManifestEntry, ManifestFile, ManifestList, Operation, Snapshot,
+    TableMetadata, TableMetadataBuilder,
 };
 use ulid::Ulid;
 
+use self::writing::Writing;
 use super::{
     Error,
     catalog::{Catalog, Current, Next, Outcome},
@@ -34,10 +33,6 @@ use crate::journal::Identity;
 const COMMIT_ID: &str = "annals.commit-id";
 /// The summary's entry that says up to which offset of the journal the table has everything.
 pub(crate) const POSITION: &str = "annals.journal-offset";
-/// A manifest below this many bytes is merged with others.
-const SMALL_MANIFEST: i64 = 4 << 20;
-/// So many small manifests may stand beside each other.
-const SMALL_MANIFESTS: usize = 8;
 /// How often a commit that lost against another writer is tried on the table as it is then.
 const TRIES: usize = 5;
 /// How often a commit is tried of which the catalog does not say what has become.
@@ -247,138 +242,8 @@ impl Committer<'_> {
         if change.is_without_snapshot() {
             return built(builder);
         }
-        // 63 of the id's random bits.
-        let snapshot_id = (change.id.0 as u64 >> 1) as i64;
-        let mut writing = Writing { committer: self, loaded, snapshot_id, change, this };
-        let manifests = writing.manifests()?;
-        let number = writing.this.number;
-        let list = format!("{}/metadata/snap-{snapshot_id}-{number}-{}.avro", previous.location(), change.id);
-        let sequence_number = previous.next_sequence_number();
-        let parent = previous.current_snapshot_id();
-        writing.put(&list, |output| async move {
-            let mut list = ManifestListWriter::v2(output.writer().await?, snapshot_id, parent, sequence_number);
-            list.add_manifests(manifests.into_iter())?;
-            list.close().await
-        })?;
-        let snapshot = Snapshot::builder()
-            .with_snapshot_id(snapshot_id)
-            .with_parent_snapshot_id(parent)
-            .with_sequence_number(sequence_number)
-            .with_timestamp_ms(now)
-            .with_manifest_list(list)
-            .with_summary(summary(loaded, change, &writing.removed()?))
-            .with_schema_id(previous.current_schema_id())
-            .build();
+        let snapshot = Writing::new(self, loaded, change, this).snapshot(now)?;
         built(builder.set_branch_snapshot(snapshot, MAIN_BRANCH)?)
-    }
-}
-
-/// One snapshot that is being written.
-struct Writing<'a, 'b> {
-    committer: &'a Committer<'a>,
-    loaded: &'a Loaded,
-    snapshot_id: i64,
-    change: &'a Change,
-    this: &'b mut Try,
-}
-
-impl Writing<'_, '_> {
-    /// The manifests of the snapshot: those of before, but for what goes and what is merged, and a new one.
-    fn manifests(&mut self) -> Result<Vec<ManifestFile>, Error> {
-        let store = self.committer.store;
-        let before = self.loaded.manifests(store)?;
-        let small = before.iter().filter(|manifest| manifest.manifest_length < SMALL_MANIFEST).count();
-        let merges = small >= SMALL_MANIFESTS;
-        let (mut manifests, mut rewritten) = (Vec::new(), Vec::new());
-        for manifest in before {
-            let is_merged = merges && manifest.manifest_length < SMALL_MANIFEST;
-            if !is_merged && self.change.remove.is_empty() {
-                manifests.push(manifest);
-                continue;
-            }
-            let entries = entries_of(store, &manifest)?;
-            let is_hit = entries.iter().any(|entry| entry.is_alive() && self.change.remove.contains(entry.file_path()));
-            if is_merged || is_hit {
-                rewritten.extend(entries.into_iter().filter(ManifestEntry::is_alive));
-            } else {
-                manifests.push(manifest);
-            }
-        }
-        if !rewritten.is_empty() {
-            let remove = &self.change.remove;
-            manifests.push(self.write_manifest("kept", |writer| {
-                for entry in rewritten {
-                    let (sequence, file_sequence) = (entry.sequence_number.unwrap_or(0), entry.file_sequence_number);
-                    let file = entry.data_file;
-                    if remove.contains(file.file_path()) {
-                        writer.add_delete_file(file, sequence, file_sequence)?;
-                    } else {
-                        writer.add_existing_file(file, entry.snapshot_id.unwrap_or(0), sequence, file_sequence)?;
-                    }
-                }
-                Ok(())
-            })?);
-        }
-        if !self.change.add.is_empty() {
-            let add = self.change.add.clone();
-            manifests.push(self.write_manifest("added", |writer| {
-                // Its sequence number is inherited from the list.
-                add.into_iter().try_for_each(|file| writer.add_file(file, -1))
-            })?);
-        }
-        Ok(manifests)
-    }
-
-    fn write_manifest(
-        &mut self,
-        part: &str,
-        fill: impl FnOnce(&mut ManifestWriter) -> Result<(), iceberg::Error>,
-    ) -> Result<ManifestFile, Error> {
-        let metadata = &self.loaded.metadata;
-        // Each try has its own: one of which nobody knows whether it is done keeps what it was made of.
-        let number = self.this.number;
-        let location = format!("{}/metadata/{}-{number}-{part}.avro", metadata.location(), self.change.id);
-        let (schema, spec) = (metadata.current_schema().clone(), metadata.default_partition_spec().as_ref().clone());
-        let snapshot_id = self.snapshot_id;
-        self.put(&location, |output| async move {
-            let mut writer = ManifestWriterBuilder::new(output, Some(snapshot_id), schema, spec).build_v2_data();
-            fill(&mut writer)?;
-            writer.write_manifest_file().await
-        })
-    }
-
-    /// Writes a file as Iceberg's writers do, through memory: they know no durable ones.
-    fn put<T, F>(&mut self, location: &str, write: impl FnOnce(OutputFile) -> F) -> Result<T, Error>
-    where
-        F: Future<Output = Result<T, iceberg::Error>>,
-    {
-        let memory = MemoryStorage::new();
-        let store = self.committer.store;
-        let output = OutputFile::new(Arc::new(memory.clone()), location.to_owned());
-        let written = store.wait(write(output))?;
-        store.put(location, &store.wait(memory.read(location))?)?;
-        self.this.written.push(location.to_owned());
-        Ok(written)
-    }
-
-    /// The files that go.
-    fn removed(&self) -> Result<Vec<DataFile>, Error> {
-        let mut removed = Vec::new();
-        if self.change.remove.is_empty() {
-            return Ok(removed);
-        }
-        for manifest in self.loaded.manifests(self.committer.store)? {
-            let entries = entries_of(self.committer.store, &manifest)?.into_iter();
-            let gone = |entry: &ManifestEntry| {
-                entry.status != ManifestStatus::Deleted && self.change.remove.contains(entry.file_path())
-            };
-            removed.extend(entries.filter(gone).map(|entry| entry.data_file));
-        }
-        if removed.len() < self.change.remove.len() {
-            // Somebody else has removed them: the change was planned on a table that is no more.
-            return Err(Error::Conflict { table: self.loaded.table.name() });
-        }
-        Ok(removed)
     }
 }
 
@@ -413,30 +278,4 @@ fn snapshot_of(metadata: &TableMetadata, id: Ulid) -> Option<&Snapshot> {
 fn built(builder: TableMetadataBuilder) -> Result<Next, Error> {
     let built = builder.build()?;
     Ok(Next { metadata: built.metadata, updates: built.changes })
-}
-
-/// The summary that other engines expect, and what is ours.
-fn summary(loaded: &Loaded, change: &Change, removed: &[DataFile]) -> Summary {
-    let position = change.positions.map_or(loaded.position(), |(_, position)| position);
-    let before = loaded.metadata.current_snapshot().map(|snapshot| &snapshot.summary().additional_properties);
-    let before = |entry: &str| before.and_then(|entries| entries.get(entry)?.parse::<u64>().ok()).unwrap_or(0);
-    let rows = |files: &[DataFile]| files.iter().map(DataFile::record_count).sum::<u64>();
-    let bytes = |files: &[DataFile]| files.iter().map(DataFile::file_size_in_bytes).sum::<u64>();
-    let mut entries =
-        HashMap::from([(COMMIT_ID.to_owned(), change.id.to_string()), (POSITION.to_owned(), position.to_string())]);
-    for (what, added, gone) in [
-        ("data-files", change.add.len() as u64, removed.len() as u64),
-        ("records", rows(&change.add), rows(removed)),
-        ("files-size", bytes(&change.add), bytes(removed)),
-    ] {
-        let (add, remove) = if what == "files-size" { ("added", "removed") } else { ("added", "deleted") };
-        entries.insert(format!("{add}-{what}"), added.to_string());
-        entries.insert(format!("{remove}-{what}"), gone.to_string());
-        let total = (before(&format!("total-{what}")) + added).saturating_sub(gone);
-        entries.insert(format!("total-{what}"), total.to_string());
-    }
-    for none in ["total-delete-files", "total-position-deletes", "total-equality-deletes"] {
-        entries.insert(none.to_owned(), "0".to_owned());
-    }
-    Summary { operation: change.operation.clone(), additional_properties: entries }
 }

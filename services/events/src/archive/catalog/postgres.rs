@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection, postgres::PgConnectOptions};
 use tokio::{sync::Mutex, time::timeout};
 
-use super::{CATALOG, NAMESPACE, Swap};
+use super::{CATALOG, NAMESPACE, SQL_TABLES, Swap};
 use crate::archive::Error;
 
 /// The longest that an answer is waited for. The server gives up before: [`BOUNDS`].
@@ -98,26 +98,7 @@ impl Postgres {
             .fetch_one(&mut connection)
             .await?;
             if !is_made {
-                connection
-                    .execute(
-                        "create table if not exists iceberg_tables (
-                            catalog_name varchar(255) not null,
-                            table_namespace varchar(255) not null,
-                            table_name varchar(255) not null,
-                            metadata_location varchar(1000),
-                            previous_metadata_location varchar(1000),
-                            iceberg_type varchar(5),
-                            primary key (catalog_name, table_namespace, table_name)
-                        );
-                        create table if not exists iceberg_namespace_properties (
-                            catalog_name varchar(255) not null,
-                            namespace varchar(255) not null,
-                            property_key varchar(255) not null,
-                            property_value varchar(1000),
-                            primary key (catalog_name, namespace, property_key)
-                        )",
-                    )
-                    .await?;
+                connection.execute(SQL_TABLES).await?;
             }
             // A namespace exists for other engines by having a property.
             sqlx::query(

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{CATALOG, NAMESPACE, Swap};
+use super::{CATALOG, NAMESPACE, SQL_TABLES, Swap};
 use crate::{archive::Error, disk};
 
 /// The catalog in a file.
@@ -19,24 +19,7 @@ impl Sqlite {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        connection.execute_batch(
-            "create table if not exists iceberg_tables (
-                catalog_name varchar(255) not null,
-                table_namespace varchar(255) not null,
-                table_name varchar(255) not null,
-                metadata_location varchar(1000),
-                previous_metadata_location varchar(1000),
-                iceberg_type varchar(5),
-                primary key (catalog_name, table_namespace, table_name)
-            );
-            create table if not exists iceberg_namespace_properties (
-                catalog_name varchar(255) not null,
-                namespace varchar(255) not null,
-                property_key varchar(255) not null,
-                property_value varchar(1000),
-                primary key (catalog_name, namespace, property_key)
-            );",
-        )?;
+        connection.execute_batch(SQL_TABLES)?;
         // A namespace exists for other engines by having a property.
         connection.execute(
             "insert or ignore into iceberg_namespace_properties values (?1, ?2, 'exists', 'true')",

@@ -13,6 +13,7 @@ use std::{
 use harness::{
     backends::python,
     cluster::{Cluster, Setup, Topology},
+    events::{counted, every},
     program::command,
     s3::S3,
 };
@@ -161,16 +162,6 @@ async fn append(cluster: &Cluster, round: usize) -> Vec<String> {
 
 /// How often each event is there, by ULID.
 async fn seen(cluster: &Cluster) -> BTreeMap<String, usize> {
-    let (mut seen, mut page_token) = (BTreeMap::new(), String::new());
-    loop {
-        let request = QueryRequest { page_size: 50, page_token, ..QueryRequest::default() };
-        let page = cluster.events().await.query(request).await.unwrap().into_inner();
-        for event in page.events {
-            *seen.entry(event.ulid).or_default() += 1;
-        }
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return seen;
-        }
-    }
+    let query = QueryRequest { page_size: 50, ..QueryRequest::default() };
+    counted(every(cluster.events().await, query).await.unwrap())
 }

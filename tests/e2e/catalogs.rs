@@ -14,6 +14,7 @@ use harness::{
     backends::python,
     catalogs::CatalogServer,
     cluster::{Cluster, Setup, Topology},
+    events::every,
     program::command,
     s3::S3,
 };
@@ -191,16 +192,8 @@ async fn append(
 
 /// Every event, by ULID, with its number.
 async fn read(cluster: &Cluster) -> BTreeMap<String, usize> {
-    let (mut rows, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = QueryRequest { page_size: 1_000, page_token, ..QueryRequest::default() };
-        let page = cluster.events().await.query(request).await.unwrap().into_inner();
-        rows.extend(page.events);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+    let query = QueryRequest { page_size: 1_000, ..QueryRequest::default() };
+    let rows = every(cluster.events().await, query).await.unwrap();
     let count = rows.len();
     let number = |event: &Event| {
         let data: serde_json::Value = serde_json::from_str(&event.data).unwrap();

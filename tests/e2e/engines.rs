@@ -6,6 +6,7 @@ use harness::{
     backends::python,
     catalogs::CatalogServer,
     cluster::{Cluster, Setup, Topology},
+    events::every,
     s3::S3,
 };
 use proto::events::v1::{
@@ -100,16 +101,8 @@ pub(crate) async fn compare(cluster: &Cluster, bucket: Option<&S3>, catalog: Opt
 
 /// Number of rows and checksum of each table, as we read it.
 async fn ours(cluster: &Cluster) -> [(&'static str, String); 2] {
-    let (mut rows, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = QueryRequest { page_size: 1_000, page_token, ..QueryRequest::default() };
-        let page = cluster.events().await.query(request).await.unwrap().into_inner();
-        rows.extend(page.events);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+    let query = QueryRequest { page_size: 1_000, ..QueryRequest::default() };
+    let mut rows = every(cluster.events().await, query).await.unwrap();
     rows.sort_by(|one, other| one.ulid.cmp(&other.ulid));
     let told = |rows: &[&Event]| {
         let mut checksum = Sha256::new();

@@ -4,7 +4,10 @@
 use std::{collections::BTreeMap, fs};
 
 use domain::Clock;
-use harness::cluster::Cluster;
+use harness::{
+    cluster::Cluster,
+    events::{counted, every},
+};
 use proto::{
     common::v1::Reason,
     events::v1::{AppendStreamRequest, AppendStreamResponse, Event, QueryRequest},
@@ -30,19 +33,8 @@ fn log(clock: &Clock) -> Event {
 
 /// How often each event of the type is there.
 async fn stored(cluster: &Cluster) -> BTreeMap<String, usize> {
-    let (mut found, mut token) = (BTreeMap::new(), String::new());
-    loop {
-        let event_types = vec!["stream".to_owned()];
-        let request = QueryRequest { event_types, page_size: 1_000, page_token: token, ..QueryRequest::default() };
-        let page = cluster.events().await.query(request).await.unwrap().into_inner();
-        for event in page.events {
-            *found.entry(event.ulid).or_default() += 1;
-        }
-        token = page.next_page_token;
-        if token.is_empty() {
-            return found;
-        }
-    }
+    let query = QueryRequest { event_types: vec!["stream".into()], page_size: 1_000, ..QueryRequest::default() };
+    counted(every(cluster.events().await, query).await.unwrap())
 }
 
 struct Sender {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use domain::Clock;
+use harness::events::{counted, every};
 use proto::common::v1::Reason;
 use proto::events::v1::{AppendRequest, Event, QueryRequest};
 use serve::Refusal;
@@ -140,20 +141,9 @@ async fn append(
 }
 
 /// How often each event is there.
-async fn all(client: &mut Client) -> anyhow::Result<BTreeMap<String, usize>> {
-    let (mut found, mut token) = (BTreeMap::new(), String::new());
-    loop {
-        let event_types = vec!["takeover".to_owned()];
-        let request = QueryRequest { event_types, page_size: 1_000, page_token: token, ..Default::default() };
-        let page = client.events.query(request).await?.into_inner();
-        for event in page.events {
-            *found.entry(event.ulid).or_default() += 1;
-        }
-        token = page.next_page_token;
-        if token.is_empty() {
-            return Ok(found);
-        }
-    }
+async fn all(client: &Client) -> anyhow::Result<BTreeMap<String, usize>> {
+    let query = QueryRequest { event_types: vec!["takeover".into()], page_size: 1_000, ..QueryRequest::default() };
+    Ok(counted(every(client.events.clone(), query).await?))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -189,7 +179,7 @@ async fn an_old_writer_at_work_is_refused_and_what_it_took_is_drained() -> anyho
     }
     refused(&old, &["JOURNAL_MISMATCH"]).await?;
     let server = new.start().await?;
-    let found = all(&mut Client::connect(server.address).await?).await?;
+    let found = all(&Client::connect(server.address).await?).await?;
     ensure!(found == stored, "{} events are there, {} were acknowledged", found.len(), stored.len());
     Ok(server.running.kill()?)
 }

@@ -1,14 +1,13 @@
 //! `annals aggregate`: figures of events in groups.
 
 use anyhow::anyhow;
-use domain::{EventType, Timestamp};
 use proto::{
     convert,
     events::v1::{AggregateRequest, Measure, MeasureOrder, TextFilter, TimeBucket},
 };
 use serve::config::nearest;
 
-use crate::{client::Client, name::NamespaceName, render};
+use crate::{client::Client, filter::Filter, render};
 
 /// Count, sum and compare events by time and by their columns.
 #[derive(Clone, Debug, clap::Args)]
@@ -21,25 +20,8 @@ Examples:
 
 A measure is count, or count, distinct, sum, min, max, avg or a percentile before a column: distinct_ip, p99.9_cpu_time.")]
 pub(crate) struct Args {
-    /// Only what was taken in at or after this time.
-    #[arg(long, value_name = "TIME")]
-    from: Option<Timestamp>,
-
-    /// Only what was taken in before this time.
-    #[arg(long, value_name = "TIME")]
-    to: Option<Timestamp>,
-
-    /// Only these types: log, mutation, metric, error or another word.
-    #[arg(long, value_delimiter = ',')]
-    r#type: Vec<EventType>,
-
-    /// Only about entities of this namespace.
-    #[arg(long)]
-    ns: Option<NamespaceName>,
-
-    /// Only about this entity, with its #variant.
-    #[arg(long, requires = "ns")]
-    id: Option<String>,
+    #[command(flatten)]
+    filter: Filter,
 
     /// Leave mutations out.
     #[arg(long)]
@@ -98,12 +80,13 @@ fn request(args: Args) -> anyhow::Result<AggregateRequest> {
         let column = if args.event_time { column("event_timestamp")? } else { 0 };
         anyhow::Ok(TimeBucket { width: Some(width), column })
     });
+    let (event_types, entity_ns, entity_id) = args.filter.to_wire();
     let mut request = AggregateRequest {
-        from: args.from.map(convert::timestamp_to_wire),
-        to: args.to.map(convert::timestamp_to_wire),
-        event_types: args.r#type.iter().map(|word| word.as_str().to_owned()).collect(),
-        entity_ns: args.ns.map(|NamespaceName(ns)| ns.to_string()).unwrap_or_default(),
-        entity_id: args.id.unwrap_or_default(),
+        from: args.filter.from.map(convert::timestamp_to_wire),
+        to: args.filter.to.map(convert::timestamp_to_wire),
+        event_types,
+        entity_ns,
+        entity_id,
         without_mutations: args.without_mutations,
         bucket: bucket.transpose()?,
         group_by: args.by.iter().map(|name| column(name)).collect::<Result<_, _>>()?,

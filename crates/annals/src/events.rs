@@ -1,7 +1,6 @@
 //! `annals events`: find, follow and append events.
 
 use anyhow::bail;
-use domain::{EventType, Timestamp};
 use proto::{
     convert,
     events::v1::{Order, QueryRequest, Start, SubscribeRequest},
@@ -10,8 +9,8 @@ use proto::{
 use crate::{
     append,
     client::Client,
+    filter::Filter,
     list::Limit,
-    name::NamespaceName,
     render::{self, Follow},
 };
 
@@ -27,25 +26,8 @@ Examples:
 
 --follow ends with Ctrl-C and prints, with --json, one document a line.")]
 pub(crate) struct Args {
-    /// Only what was taken in at or after this time.
-    #[arg(long, value_name = "TIME")]
-    from: Option<Timestamp>,
-
-    /// Only what was taken in before this time.
-    #[arg(long, value_name = "TIME")]
-    to: Option<Timestamp>,
-
-    /// Only these types: log, mutation, metric, error or another word.
-    #[arg(long, value_delimiter = ',')]
-    r#type: Vec<EventType>,
-
-    /// Only about entities of this namespace.
-    #[arg(long)]
-    ns: Option<NamespaceName>,
-
-    /// Only about this entity, with its #variant.
-    #[arg(long, requires = "ns")]
-    id: Option<String>,
+    #[command(flatten)]
+    filter: Filter,
 
     /// How many, or all.
     #[arg(long, default_value = "50")]
@@ -76,14 +58,15 @@ pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Re
     if args.follow {
         return follow(args, client, is_json).await;
     }
-    let Args { from, to, r#type, ns, id, limit, newest, .. } = args;
+    let Args { filter, limit, newest, .. } = args;
+    let (event_types, entity_ns, entity_id) = filter.to_wire();
     let order = if newest { Order::NewestFirst } else { Order::OldestFirst };
     let mut request = QueryRequest {
-        from: from.map(convert::timestamp_to_wire),
-        to: to.map(convert::timestamp_to_wire),
-        event_types: words(&r#type),
-        entity_ns: ns.map(|NamespaceName(ns)| ns.to_string()).unwrap_or_default(),
-        entity_id: id.unwrap_or_default(),
+        from: filter.from.map(convert::timestamp_to_wire),
+        to: filter.to.map(convert::timestamp_to_wire),
+        event_types,
+        entity_ns,
+        entity_id,
         order: order.into(),
         ..QueryRequest::default()
     };
@@ -102,13 +85,14 @@ pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Re
 }
 
 async fn follow(args: Args, client: Client, is_json: bool) -> anyhow::Result<()> {
-    let Args { r#type, ns, id, cursor, .. } = args;
+    let Args { filter, cursor, .. } = args;
+    let (event_types, entity_ns, entity_id) = filter.to_wire();
     let request = SubscribeRequest {
         cursor: cursor.unwrap_or_default(),
         start: Start::Now.into(),
-        event_types: words(&r#type),
-        entity_ns: ns.map(|NamespaceName(ns)| ns.to_string()).unwrap_or_default(),
-        entity_id: id.unwrap_or_default(),
+        event_types,
+        entity_ns,
+        entity_id,
     };
     let show = if is_json { Follow::Json } else { Follow::Text };
     let mut last = request.cursor.clone();
@@ -133,8 +117,4 @@ async fn follow(args: Args, client: Client, is_json: bool) -> anyhow::Result<()>
             }
         }
     }
-}
-
-fn words(types: &[EventType]) -> Vec<String> {
-    types.iter().map(|word| word.as_str().to_owned()).collect()
 }

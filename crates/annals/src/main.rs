@@ -11,6 +11,7 @@ mod demo;
 mod diff;
 mod events;
 mod failure;
+mod filter;
 mod get;
 mod history;
 mod import;

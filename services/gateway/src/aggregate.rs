@@ -6,12 +6,12 @@ use axum::response::Response;
 use domain::Invalid;
 use http::StatusCode;
 use proto::common::v1::Reason;
-use proto::convert::{self, entity_kind_to_wire, timestamp_to_wire};
+use proto::convert::{self, timestamp_to_wire};
 use proto::events::v1::{AggregateRequest, Measure, MeasureOrder, TextFilter, TimeBucket};
 use serve::Refusal;
 
 use crate::call::Call;
-use crate::events::event_types;
+use crate::events::{event_types, kind, words};
 use crate::json::{self, Writer};
 use crate::negotiate::{self, Representation};
 use crate::problem::Problem;
@@ -61,8 +61,7 @@ const OTHERS: [&str; 17] = [
 /// GET and HEAD.
 pub(crate) async fn read(gateway: &Gateway, call: &Call) -> Result<Response, Problem> {
     let query = call.query(&[&TEXTS[..], &OTHERS, &["wait_for"]].concat())?;
-    let kind = query.text("kind").map(json::read_kind).transpose();
-    let kind = kind.map_err(|Invalid { rule, .. }| Invalid::new("kind", rule))?;
+    let kind = kind(&query)?;
     let filters = TEXTS.iter().filter_map(|name| Some((*name, words(query.text(name)?))));
     let filters = filters.map(|(name, values)| {
         Ok(TextFilter { column: convert::column(name, name)?.into(), values: values.map(str::to_owned).collect() })
@@ -76,7 +75,7 @@ pub(crate) async fn read(gateway: &Gateway, call: &Call) -> Result<Response, Pro
         event_types: event_types(&query),
         entity_ns: query.text_or_empty("ns"),
         entity_id: query.text_or_empty("id"),
-        entity_kind: kind.map(|kind| entity_kind_to_wire(kind).into()).unwrap_or_default(),
+        entity_kind: kind,
         without_mutations: query.flag("without_mutations")?,
         filters: filters.collect::<Result<_, Invalid>>()?,
         status_from: query.whole_number("status_from")?,
@@ -96,11 +95,6 @@ pub(crate) async fn read(gateway: &Gateway, call: &Call) -> Result<Response, Pro
     let mut json = Writer::with_capacity(16 << 10);
     json::aggregate(&mut json, &request, &response);
     Ok(reply::json(StatusCode::OK, json.finish()))
-}
-
-/// `a,b`.
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').filter(|word| !word.is_empty())
 }
 
 /// A column by its name; an unknown one is refused with the nearest.

@@ -49,8 +49,7 @@ pub(crate) async fn query(gateway: &Gateway, call: &Call) -> Result<Response, Pr
     let query =
         call.query(&["from", "to", "event_type", "ns", "id", "kind", "order", "page_size", "page_token", "wait_for"])?;
     let page = query.page()?;
-    let kind = query.text("kind").map(json::read_kind).transpose();
-    let kind = kind.map_err(|Invalid { rule, .. }| Invalid::new("kind", rule))?;
+    let kind = kind(&query)?;
     let order = match query.text("order") {
         None | Some("oldest_first") => Order::OldestFirst,
         Some("newest_first") => Order::NewestFirst,
@@ -63,7 +62,7 @@ pub(crate) async fn query(gateway: &Gateway, call: &Call) -> Result<Response, Pr
         event_types: event_types(&query),
         entity_ns: query.text_or_empty("ns"),
         entity_id: query.text_or_empty("id"),
-        entity_kind: kind.map(|kind| entity_kind_to_wire(kind).into()).unwrap_or_default(),
+        entity_kind: kind,
         order: order.into(),
         page_size: page.size,
         page_token: page.token,
@@ -79,6 +78,17 @@ pub(crate) async fn query(gateway: &Gateway, call: &Call) -> Result<Response, Pr
 
 /// `?event_type=log,error`.
 pub(crate) fn event_types(query: &Query) -> Vec<String> {
-    let text = query.text("event_type").unwrap_or_default();
-    text.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    words(query.text("event_type").unwrap_or_default()).map(str::to_owned).collect()
+}
+
+/// `?kind=thing`, on the wire; any without.
+pub(crate) fn kind(query: &Query) -> Result<i32, Invalid> {
+    let kind = query.text("kind").map(json::read_kind).transpose();
+    let kind = kind.map_err(|Invalid { rule, .. }| Invalid::new("kind", rule))?;
+    Ok(kind.map(|kind| entity_kind_to_wire(kind).into()).unwrap_or_default())
+}
+
+/// `a,b`.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').filter(|word| !word.is_empty())
 }

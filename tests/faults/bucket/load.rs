@@ -9,6 +9,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use futures::future::try_join_all;
+use harness::events::every;
 use proto::{
     common::v1::Reason,
     events::v1::{
@@ -127,26 +128,19 @@ impl Load {
     /// Reads all small events: who is answered sees each that was acknowledged before, and none twice.
     async fn read(&self) -> anyhow::Result<()> {
         let before = lock(&self.small).clone();
-        let (mut seen, mut page_token) = (BTreeSet::new(), String::new());
-        loop {
-            let request =
-                QueryRequest { page_size: 1_000, page_token, event_types: vec!["small".into()], ..Default::default() };
-            let page = match self.client.clone().query(request).await {
-                Ok(page) => page.into_inner(),
-                Err(status) => {
-                    lock(&self.done).refused_reads += 1;
-                    // Many requests that are each tried again may take longer than a call has.
-                    let is_late = Refusal::from_status(&status).reason == Reason::DeadlineExceeded;
-                    return if is_late { Ok(()) } else { away(&status) };
-                }
-            };
-            for event in page.events {
-                anyhow::ensure!(seen.insert(event.ulid.clone()), "{} is there twice", event.ulid);
+        let query = QueryRequest { page_size: 1_000, event_types: vec!["small".into()], ..QueryRequest::default() };
+        let events = match every(self.client.clone(), query).await {
+            Ok(events) => events,
+            Err(status) => {
+                lock(&self.done).refused_reads += 1;
+                // Many requests that are each tried again may take longer than a call has.
+                let is_late = Refusal::from_status(&status).reason == Reason::DeadlineExceeded;
+                return if is_late { Ok(()) } else { away(&status) };
             }
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                break;
-            }
+        };
+        let mut seen = BTreeSet::new();
+        for event in events {
+            anyhow::ensure!(seen.insert(event.ulid.clone()), "{} is there twice", event.ulid);
         }
         lock(&self.done).reads += 1;
         let missing: Vec<_> = before.difference(&seen).collect();

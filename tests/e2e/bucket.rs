@@ -20,7 +20,8 @@ use harness::{
 use proto::{
     common::v1::Reason,
     events::v1::{
-        AppendRequest, CompactArchiveRequest, Event, ExpireArchiveRequest, QueryRequest, VerifyArchiveRequest,
+        AggregateRequest, AppendRequest, CompactArchiveRequest, Event, ExpireArchiveRequest, Function, Measure, QueryRequest,
+        VerifyArchiveRequest,
     },
 };
 use serve::Refusal;
@@ -91,10 +92,16 @@ async fn a_bucket_that_is_away_refuses_reads_for_now_and_takes_no_append_with_it
     append(&cluster, 0).await;
     archived(&cluster).await;
     drop(server);
-    let refused = cluster.events().await.query(QueryRequest::default()).await.unwrap_err();
-    let refusal = Refusal::from_status(&refused);
-    assert_eq!(refusal.reason, Reason::StoreUnavailable, "{refused:?}");
-    assert_eq!((refused.code(), refusal.retry_after), (tonic::Code::Unavailable, Some(Duration::from_secs(1))));
+    let count = Measure { function: Function::Count.into(), ..Measure::default() };
+    let figures = AggregateRequest { measures: vec![count], ..AggregateRequest::default() };
+    for refused in [
+        cluster.events().await.query(QueryRequest::default()).await.unwrap_err(),
+        cluster.events().await.aggregate(figures).await.unwrap_err(),
+    ] {
+        let refusal = Refusal::from_status(&refused);
+        assert_eq!(refusal.reason, Reason::StoreUnavailable, "{refused:?}");
+        assert_eq!((refused.code(), refusal.retry_after), (tonic::Code::Unavailable, Some(Duration::from_secs(1))));
+    }
     let problem = cluster.http().get("/_/events").await.expect(503);
     assert_eq!(problem.header("retry-after"), "1");
     append(&cluster, 1).await;

@@ -46,7 +46,7 @@ impl EventLog {
                 Refusal::new(Reason::QueryTooLarge, message)
             }
             archive::Error::Busy => Refusal::overloaded("the queue of aggregates", RETRY),
-            error => Refusal::internal(chain(&error)),
+            error => error.into(),
         })
     }
 
@@ -125,17 +125,6 @@ impl Filter {
         conditions.extend(kind.map(|kind| is("entity_kind", kind.as_str())));
         conditions
     }
-}
-
-/// An error with what caused it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

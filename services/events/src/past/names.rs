@@ -109,8 +109,7 @@ impl Past<'_> {
         };
         let entity_type = of.entity_type.as_ref().map(|name| name.as_str().to_owned());
         let files = self.view.table(Table::History).files.iter().cloned();
-        let archived = archive::Names::open(&mut self.scan, files, wanted, entity_type);
-        let archived = archived.map_err(Refusal::internal)?;
+        let archived = archive::Names::open(&mut self.scan, files, wanted, entity_type)?;
         let (recent, is_cut) = self.recent(tenant, &of)?;
         Ok(Names { of, tenant, archived, recent, is_cut })
     }
@@ -174,7 +173,7 @@ impl Names {
             let is_recent = recent.is_some_and(|recent| archived.is_none_or(|archived| recent.as_str() <= archived));
             let mut found = None;
             if is_archived {
-                found = self.archived.next(&mut past.scan, self.of.until).map_err(Refusal::internal)?;
+                found = self.archived.next(&mut past.scan, self.of.until)?;
             }
             let recent = if is_recent { self.recent.pop_first() } else { None };
             let Some(id) = recent.or_else(|| found.as_ref().map(|found| found.id.clone())) else { return Ok(None) };
@@ -219,8 +218,7 @@ impl Names {
             }
         }
         let Some(max_bytes) = max_bytes.checked_sub(bytes) else { return Ok(None) };
-        let read = self.archived.read(&mut past.scan, &archived, max_bytes).map_err(Refusal::internal)?;
-        let Some(read) = read else { return Ok(None) };
+        let Some(read) = self.archived.read(&mut past.scan, &archived, max_bytes)? else { return Ok(None) };
         let mut read = read.into_iter();
         let mut found = Vec::with_capacity(names.len());
         for name in names {

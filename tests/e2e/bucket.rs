@@ -20,8 +20,8 @@ use harness::{
 use proto::{
     common::v1::Reason,
     events::v1::{
-        AggregateRequest, AppendRequest, CompactArchiveRequest, Event, ExpireArchiveRequest, Function, Measure, QueryRequest,
-        VerifyArchiveRequest,
+        AggregateRequest, AppendRequest, CompactArchiveRequest, Event, ExpireArchiveRequest, Function, Measure,
+        QueryRequest, VerifyArchiveRequest,
     },
 };
 use serve::Refusal;

@@ -71,6 +71,15 @@ use crate::journal::Identity;
 
 /// Rows that are written between two looks at whether to stop: some milliseconds.
 const STEP_ROWS: usize = 1_024;
+/// The same in bytes, about: a row may have some MiB.
+const STEP_BYTES: usize = 2 << 20;
+/// However large, so many are taken together.
+const FEWEST_ROWS: usize = 8;
+
+/// How many rows are taken at a time, of `rows` that have so many bytes.
+fn step_rows(bytes: usize, rows: usize) -> usize {
+    (STEP_BYTES / (bytes / rows.max(1)).max(1)).clamp(FEWEST_ROWS, STEP_ROWS)
+}
 
 /// The archive, open in this process.
 pub(crate) struct Archive {

@@ -13,11 +13,12 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, async_reader::ParquetRecor
 use ulid::Ulid;
 
 use super::{
-    Archive, Error, STEP_ROWS,
+    Archive, Error, FEWEST_ROWS,
     commit::Change,
     file::{FileWriter, GROUP_BYTES},
     reader::FileReader,
     sorted::{Merge, Source},
+    step_rows,
     store::Reader,
     table::{Partition, Table},
     view::TableView,
@@ -142,7 +143,10 @@ impl<'a> Input<'a> {
         let reader = FileReader::open(&archive.store, &file.location, file.bytes, Reader::Upkeep)?;
         let rows = archive.store.wait(async {
             let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
-            builder.with_batch_size(STEP_ROWS).build()
+            let groups = builder.metadata().row_groups().iter();
+            let at_a_time = groups.map(|group| step_rows(group.total_byte_size() as usize, group.num_rows() as usize));
+            let at_a_time = at_a_time.min().unwrap_or(FEWEST_ROWS);
+            builder.with_batch_size(at_a_time).build()
         })?;
         Ok(Self { archive, rows })
     }

@@ -12,6 +12,7 @@ use proto::events::v1::Event;
 use super::{
     Error, STEP_ROWS,
     columns::{arrow_schema, place_of, rows_of},
+    step_rows,
     table::{Partition, Table},
 };
 
@@ -71,12 +72,15 @@ impl Incoming {
         let sorter = Sorter::new(table)?;
         let keys = self.batches.iter().map(|batch| sorter.keys(batch)).collect::<Result<Vec<_>, _>>()?;
         let batches: Vec<_> = self.batches.iter().collect();
+        let bytes = batches.iter().map(|batch| batch.get_array_memory_size()).sum();
+        let at_a_time = step_rows(bytes, batches.iter().map(|batch| batch.num_rows()).sum());
         let partitions = self.places[table as usize].iter();
         Ok(partitions.filter_map(move |(partition, places)| {
             let mut places: Vec<_> = places.iter().filter(|place| place.offset >= from).copied().collect();
             places.sort_unstable_by(|one, other| keys[one.batch].row(one.row).cmp(&keys[other.batch].row(other.row)));
             let places: Vec<_> = places.into_iter().map(|place| (place.batch, place.row)).collect();
-            (!places.is_empty()).then(|| (partition, SortedRows { batches: batches.clone(), places, next: 0 }))
+            let rows = SortedRows { batches: batches.clone(), places, next: 0, at_a_time };
+            (!rows.places.is_empty()).then_some((partition, rows))
         }))
     }
 }
@@ -86,13 +90,14 @@ pub(crate) struct SortedRows<'a> {
     batches: Vec<&'a RecordBatch>,
     places: Vec<(usize, usize)>,
     next: usize,
+    at_a_time: usize,
 }
 
 impl Iterator for SortedRows<'_> {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let end = self.places.len().min(self.next + STEP_ROWS);
+        let end = self.places.len().min(self.next + self.at_a_time);
         let places = &self.places[self.next..end];
         self.next = end;
         (!places.is_empty()).then(|| interleave_record_batch(&self.batches, places))

@@ -3,12 +3,7 @@
 //! Hours are those of `event_timestamp`, which spreads over a day: the time of intake is that of the load. The other engines
 //! run in Python processes that stay; their time is that of the query and its rows, ours that of the call over gRPC.
 
-use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use domain::{Clock, Timestamp};
@@ -22,8 +17,9 @@ use proto::{
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
+    engine::Engine,
     report::{Report, Row, median},
-    server::{Server, directory},
+    server::Server,
 };
 
 const SENDERS: u64 = 8;
@@ -88,6 +84,7 @@ pub(crate) async fn run(events: usize) -> anyhow::Result<Report> {
         }
     }
     println!("memory of the server: {} MiB at most", server.peak_bytes()? >> 20);
+    report.push(clickhouse.size(&format!("{sent} lines of workers' logs"))?);
     Ok(report)
 }
 
@@ -129,59 +126,6 @@ async fn ask(client: &mut EventsServiceClient<Channel>, query: &str) -> anyhow::
         _ => f64::NAN,
     });
     Ok((seconds, figure.sum()))
-}
-
-/// Another engine, which reads the same files.
-struct Engine {
-    child: Child,
-    asks: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Engine {
-    /// Started, and knows the files.
-    fn start(dir: &Path, name: &str) -> anyhow::Result<Self> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/aggregate.py");
-        let mut child = Command::new(python()?)
-            .args([script.as_ref(), dir.as_os_str(), name.as_ref()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("Python does not start")?;
-        let asks = child.stdin.take().context("it has an input")?;
-        let answers = BufReader::new(child.stdout.take().context("it has an output")?);
-        let mut engine = Self { child, asks, answers };
-        println!("{name}: {}", engine.line()?.trim());
-        Ok(engine)
-    }
-
-    fn ask(&mut self, query: &str) -> anyhow::Result<(f64, f64)> {
-        writeln!(self.asks, "{query}")?;
-        let line = self.line()?;
-        let (seconds, figure) = line.trim().split_once(' ').context("an engine answers two numbers")?;
-        Ok((seconds.parse()?, figure.parse()?))
-    }
-
-    fn line(&mut self) -> anyhow::Result<String> {
-        let mut line = String::new();
-        self.answers.read_line(&mut line)?;
-        ensure!(!line.is_empty(), "an engine has ended");
-        Ok(line)
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The Python that `cargo xtask backends` installed.
-fn python() -> anyhow::Result<PathBuf> {
-    let directory = directory()?;
-    let mut candidates = directory.ancestors().map(|directory| directory.join("backends/venv/bin/python"));
-    candidates.find(|candidate| candidate.exists()).context("Python is not installed: run `cargo xtask backends`")
 }
 
 async fn connect(server: &Server) -> anyhow::Result<EventsServiceClient<Channel>> {

@@ -11,7 +11,7 @@ use proto::events::v1::{
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
-    archive::event,
+    load::event,
     report::{Report, Row},
     server::Server,
 };

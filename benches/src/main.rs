@@ -8,9 +8,13 @@ mod append;
 mod archive;
 mod commits;
 mod echo;
+mod engine;
 mod entity;
 mod get;
 mod import;
+#[expect(unreachable_pub, reason = "the harness has it too")]
+#[path = "../../tests/harness/load.rs"]
+mod load;
 mod ready;
 mod reopen;
 mod report;

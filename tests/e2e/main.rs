@@ -16,6 +16,7 @@ mod relationships;
 mod streams;
 mod things;
 mod urls;
+mod volume;
 
 /// Makes each case a test on the all-in-one and one on separate processes, each on a cluster of its own.
 macro_rules! on_both_topologies {

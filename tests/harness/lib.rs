@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod disk;
 pub mod events;
 pub mod http;
+pub mod load;
 pub mod program;
 pub mod restore;
 pub mod s3;

@@ -9,6 +9,7 @@ use crate::{
     EventLog,
     archive::{self, Incoming, Table},
     index::Location,
+    leisure::{self, Pace},
     log,
 };
 
@@ -19,6 +20,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Events that one flush takes at most: small ones take more memory than bytes while they are sorted.
 const MAX_EVENTS: u64 = 65_536;
+
+/// So many times the bytes that are waited for, and callers do not go first any more.
+const BEHIND: u64 = 3;
 
 /// When the journal is flushed.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +40,10 @@ pub(crate) enum Error {
     Archive(#[from] archive::Error),
     #[error("the journal cannot be read: {0}")]
     Journal(String),
-    #[error("the journal cannot be cut")]
-    Cut(#[from] std::io::Error),
+    #[error("the journal cannot be cut, or no thread begun")]
+    Io(#[from] std::io::Error),
+    #[error("a flush panicked")]
+    Panicked,
 }
 
 impl EventLog {
@@ -53,17 +59,7 @@ impl EventLog {
             if !self.is_due(flush) {
                 continue;
             }
-            let log = Arc::clone(&self);
-            let mut work = tokio::task::spawn_blocking(move || log.flush(flush.bytes));
-            let flushed = tokio::select! {
-                flushed = &mut work => flushed,
-                () = cancel.cancelled() => {
-                    self.archive.stop();
-                    work.await
-                }
-            };
-            let flushed = flushed.unwrap_or_else(|panic| Err(Error::Journal(panic.to_string())));
-            match flushed {
+            match self.flush_behind(flush, &cancel).await {
                 Ok(()) => pause = TICK,
                 Err(Error::Archive(archive::Error::Stopping)) => return,
                 Err(Error::Archive(error @ archive::Error::Mismatch { .. })) => return self.superseded(&error),
@@ -74,6 +70,21 @@ impl EventLog {
                 }
             }
         }
+    }
+
+    /// Flushes on a thread of its own; soon unfinished if it is cancelled.
+    async fn flush_behind(self: &Arc<Self>, flush: Flush, cancel: &CancellationToken) -> Result<(), Error> {
+        let is_behind = self.index().bytes() >= BEHIND * flush.bytes;
+        let log = Arc::clone(self);
+        let mut work = leisure::run("flush", Pace::of(is_behind), move || log.flush(flush.bytes))?;
+        let flushed = tokio::select! {
+            flushed = &mut work => flushed,
+            () = cancel.cancelled() => {
+                self.archive.stop();
+                work.await
+            }
+        };
+        flushed.unwrap_or_else(|_| Err(Error::Panicked))
     }
 
     /// Whether there is enough to archive, or something to let go of.

@@ -3,6 +3,9 @@
 use anyhow::Result;
 use clap::Command;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let program = Command::new("annals-events").about("The immutable history of everything that happened.");

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     EventLog,
     archive::{self, Error, Table},
+    leisure::{self, Pace},
 };
 
 /// How often it is looked whether there is something to merge.
@@ -31,16 +32,7 @@ impl EventLog {
                 () = tokio::time::sleep(pause) => {}
             }
             let (checks_owner, expires) = (Instant::now() >= owner, Instant::now() >= expiry);
-            let log = Arc::clone(&self);
-            let mut work = tokio::task::spawn_blocking(move || log.keep_up_once(checks_owner, expires));
-            let step = tokio::select! {
-                step = &mut work => step,
-                () = cancel.cancelled() => {
-                    self.archive.stop();
-                    work.await
-                }
-            };
-            match step.map_err(|panic| panic.to_string()) {
+            match self.keep_up_behind(checks_owner, expires, &cancel).await {
                 // There may be more, and new files may come faster than one merge a tick.
                 Ok(Ok(is_merged)) => pause = if is_merged { Duration::ZERO } else { TICK },
                 Ok(Err(Error::Stopping)) => return,
@@ -49,9 +41,9 @@ impl EventLog {
                     pause = (pause * 2).clamp(TICK, LONGEST_PAUSE);
                     tracing::error!(error = &error as &dyn std::error::Error, "the archive is not kept up");
                 }
-                Err(panic) => {
+                Err(error) => {
                     pause = LONGEST_PAUSE;
-                    tracing::error!(error = panic, "the archive is not kept up");
+                    tracing::error!(error = &error as &dyn std::error::Error, "the archive is not kept up");
                 }
             }
             if checks_owner {
@@ -61,6 +53,26 @@ impl EventLog {
                 expiry = Instant::now() + EXPIRY_INTERVAL;
             }
         }
+    }
+
+    /// Does a step on a thread of its own; soon unfinished if it is cancelled.
+    async fn keep_up_behind(
+        self: &Arc<Self>,
+        checks_owner: bool,
+        expires: bool,
+        cancel: &CancellationToken,
+    ) -> std::io::Result<Result<bool, Error>> {
+        let log = Arc::clone(self);
+        let pace = Pace::of(self.archive.is_behind());
+        let mut work = leisure::run("upkeep", pace, move || log.keep_up_once(checks_owner, expires))?;
+        let step = tokio::select! {
+            step = &mut work => step,
+            () = cancel.cancelled() => {
+                self.archive.stop();
+                work.await
+            }
+        };
+        step.map_err(|_| std::io::Error::other("a step panicked"))
     }
 
     /// Another journal feeds the archive: from now on nothing is appended here, and the process is not ready.

@@ -31,6 +31,8 @@ const SMALL_BYTES: u64 = 128 << 20;
 const FULL_BYTES: u64 = 512 << 20;
 /// So many small files of a partition are merged; fewer stay, so that the same rows are not written all the time.
 pub(crate) const MANY: usize = 8;
+/// With so many, callers do not go first any more.
+const BEHIND: usize = 4 * MANY;
 /// The largest of them are left alone: merging only small ones keeps the sum of all writing small.
 const LEFT_ALONE: usize = 3;
 /// Files that are merged at once, and bytes of them in memory: a row group of each.
@@ -49,6 +51,18 @@ pub(crate) struct Compacted {
 }
 
 impl Archive {
+    /// Whether a partition has so many small files that merging them hurries.
+    pub(crate) fn is_behind(&self) -> bool {
+        let view = self.view();
+        Table::ALL.into_iter().any(|table| {
+            let mut counts: HashMap<&Partition, usize> = HashMap::new();
+            for file in view.table(table).files.iter().filter(|file| file.bytes < SMALL_BYTES) {
+                *counts.entry(&file.partition).or_default() += 1;
+            }
+            counts.into_values().any(|count| count >= BEHIND)
+        })
+    }
+
     /// Merges small files of one partition that has too many of them, if there is one: many, or more than one where the
     /// last was made before `rested`, in milliseconds since 1970. Blocks.
     pub(crate) fn compact_once(&self, table: Table, rested: i64) -> Result<Option<Compacted>, Error> {

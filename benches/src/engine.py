@@ -2,6 +2,7 @@
 
 The arguments are the directory of the events service and an engine: `duckdb` or `clickhouse`. It prints `ready` and the number
 of files; then, for each line of standard input, which is the name of a query, a line with seconds and a figure to compare.
+To `size` ClickHouse answers the bytes of the files, and those of the same rows in a table of its own.
 """
 
 import os
@@ -53,6 +54,18 @@ def engine(name, archive, files):
     return listed, run
 
 
+def size(run, listed):
+    run("create database same")
+    run(
+        "create table same.rows engine = MergeTree partition by (toDate(timestamp), keep) order by (tenant, timestamp, ulid)"
+        f" settings allow_nullable_key = 1 as select * from {listed}"
+    )
+    run("optimize table same.rows final")
+    there, copied = run(f"select count() from {listed}")[0][0], run("select count() from same.rows")[0][0]
+    assert there == copied, f"{there} rows, {copied} of them in the MergeTree"
+    return run("select sum(bytes_on_disk) from system.parts where active and database = 'same'")[0][0]
+
+
 def main(directory, name):
     archive = os.path.join(directory, "archive")
     uri = "sqlite:///" + os.path.join(directory, "catalog.db")
@@ -62,6 +75,9 @@ def main(directory, name):
     listed, run = engine(name, archive, files)
     print("ready", len(files), flush=True)
     for line in sys.stdin:
+        if line.strip() == "size":
+            print(sum(os.path.getsize(file) for file in files), size(run, listed), flush=True)
+            continue
         query = QUERIES[name][line.strip()].replace("{files}", listed)
         start = time.perf_counter()
         rows = run(query)

@@ -28,6 +28,8 @@ const ZSTD_LEVEL: i32 = 3;
 const BASELINE: Duration = Duration::from_secs(10);
 /// How long events are sent at half the rate.
 const HALF_RATE: Duration = Duration::from_secs(30);
+/// So long nothing must change before what is left is done.
+const QUIET: Duration = Duration::from_secs(3);
 /// What 99 of 100 acknowledgements shall take at most then.
 const GOAL: Duration = Duration::from_millis(25);
 /// What the server shall have resident at most.
@@ -42,6 +44,7 @@ pub(crate) async fn run(events: usize) -> anyhow::Result<Report> {
     let senders = (0..SENDERS).map(async |sender| send(connect(&server).await?, sender, count).await);
     let stored: usize = futures::future::try_join_all(senders).await?.into_iter().sum();
     let seconds = start.elapsed().as_secs_f64();
+    settle(&mut connect(&server).await?).await?;
     let interval = Duration::from_secs_f64(2.0 * seconds * SENDERS as f64 * FRESH as f64 / stored as f64);
     let senders = (0..SENDERS).map(|sender| send_slowly(&server, sender, interval));
     let paced: Vec<_> = futures::future::try_join_all(senders).await?;
@@ -98,6 +101,20 @@ pub(crate) async fn run(events: usize) -> anyhow::Result<Report> {
 
 async fn connect(server: &Server) -> anyhow::Result<EventsServiceClient<Channel>> {
     Ok(EventsServiceClient::new(Endpoint::new(server.url())?.tcp_nodelay(true).connect().await?))
+}
+
+/// Waits until what the load before has left to archive and to merge is done.
+async fn settle(client: &mut EventsServiceClient<Channel>) -> anyhow::Result<()> {
+    let (mut before, mut since) = (String::new(), Instant::now());
+    while since.elapsed() < QUIET {
+        let mut archive = client.get_archive(GetArchiveRequest {}).await?.into_inner();
+        let now = archive.tables.swap_remove(0).metadata_location;
+        if now != before {
+            (before, since) = (now, Instant::now());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
 }
 
 /// Sends a batch every `interval`; how long each took from when it was due until it was acknowledged.

@@ -29,7 +29,7 @@ const DAYS: u64 = 90;
 const DAY: u64 = 86_400_000;
 /// Mutations of the name that is read.
 const OF_ONE: u64 = 1_000;
-const BATCH: u64 = 2_000;
+const BATCH: u64 = 1_000;
 const MAX_REQUESTS: i64 = 20;
 const NS: &str = "bench";
 

@@ -9,6 +9,7 @@ mod clients;
 mod docs;
 mod engines;
 mod events;
+mod foreign;
 mod isolation;
 mod onet;
 mod past;

@@ -32,7 +32,7 @@ enum Needed {
     AfterDeath(&'static [&'static str], &'static [&'static str]),
     /// After a sync that failed.
     AfterFailure(&'static [&'static str]),
-    /// It is a way to another call on this list.
+    /// It is a way to another call on this list, or does earlier what another does.
     Leads,
     /// Not by this loop: it is made by another server on its own disk, or by a command that `takeover.rs` kills with the
     /// power cut.
@@ -67,6 +67,11 @@ const CALLS: &[Call] = &[
         file: "services/events/src/archive/store/directory.rs",
         code: "self.file.flush().and_then(|()| self.file.get_ref().sync_all()).map_err(Error::io(&self.unfinished))?;",
         needed: Needed::Later(&["file:data/events/archive/*.unfinished"]),
+    },
+    Call {
+        file: "services/events/src/archive/store/directory.rs",
+        code: "self.file.get_ref().sync_data()?;",
+        needed: Needed::Leads,
     },
     Call {
         file: "services/events/src/disk.rs",

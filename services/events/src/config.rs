@@ -27,6 +27,9 @@ serve::settings! {
         /// How long old snapshots of the archive, and files that only they refer to, are kept: longer than a reader of
         /// another engine takes.
         pub archive_retention: Duration = "1h",
+        /// Who merges small files of the archive: `own`, this server; `catalog`, what keeps the catalog, as R2 Data Catalog does
+        /// where compaction is enabled.
+        pub archive_compaction: Compaction = "own",
         /// Which metadata of the archive's tables is the current one: `postgres://USER@HOST/DATABASE` for a SQL catalog,
         /// `https://HOST/PATH` for one of Iceberg's REST protocol. Without it, `catalog.db` in the data directory.
         pub archive_catalog: Option<Address>,
@@ -57,6 +60,27 @@ serve::settings! {
 pub(crate) const REGION: &str = "auto";
 /// The shortest and the longest that a request may take.
 const TIMEOUTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_mins(5));
+
+/// Who merges small files.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Compaction {
+    /// This server.
+    Own,
+    /// What keeps the catalog.
+    Catalog,
+}
+
+impl Setting for Compaction {
+    const SHAPE: &'static str = "own|catalog";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "own" => Ok(Self::Own),
+            "catalog" => Ok(Self::Catalog),
+            _ => Err(format!("`{text}` is neither `own` nor `catalog`")),
+        }
+    }
+}
 
 /// A number of bytes between two bounds, both inclusive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -199,6 +223,7 @@ mod tests {
             archive_flush_bytes: Bytes(1 << 20),
             archive_flush_interval: Duration::from_secs(1),
             archive_retention: Duration::from_secs(1),
+            archive_compaction: Compaction::Own,
             archive_catalog: None,
             archive_catalog_token: None,
             archive_catalog_warehouse: None,

@@ -33,6 +33,7 @@ fn config(journal_segment_bytes: &str) -> Config {
         archive_flush_bytes: Setting::from_text("1048576").unwrap(),
         archive_flush_interval: Setting::from_text("5m").unwrap(),
         archive_retention: Setting::from_text("1h").unwrap(),
+        archive_compaction: Setting::from_text("own").unwrap(),
         archive_catalog: None,
         archive_catalog_token: None,
         archive_catalog_warehouse: None,

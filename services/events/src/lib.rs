@@ -54,7 +54,7 @@ use tokio::runtime::Handle;
 pub use self::{
     adopt::Adopted,
     archive::Address,
-    config::{ArchiveUrl, Bytes, Config, Endpoint, Secret},
+    config::{ArchiveUrl, Bytes, Compaction, Config, Endpoint, Secret},
     drain::Drained,
     journal::OpenError,
 };
@@ -70,13 +70,13 @@ const MAX_MESSAGE_OUT: usize = 16 << 20;
 pub async fn open(config: Config, context: &Context) -> anyhow::Result<Service> {
     let (settings, flush, retention) = (config.journal(), config.flush(), config.archive_retention);
     let site = config.site()?;
-    let memory = config.query_memory();
+    let (memory, compaction) = (config.query_memory(), config.archive_compaction);
     let (dir, clock, runtime) = (context.data_dir.join("events"), context.clock.clone(), Handle::current());
     let log = tokio::task::spawn_blocking(move || EventLog::open(&dir, settings, &site, clock, runtime))
         .await
         .context("opening the event log was interrupted")?
         .context("the event log cannot be opened")?;
-    let mut log = EventLog { readiness: context.readiness.clone(), retention, ..log };
+    let mut log = EventLog { readiness: context.readiness.clone(), retention, compaction, ..log };
     log.archive.limit_memory(memory);
     let log = Arc::new(log);
     let tasks = Tasks::new("events");

@@ -20,6 +20,7 @@ use tokio::{runtime::Handle, sync::Semaphore};
 use ulid::Ulid;
 
 use crate::{
+    Compaction,
     append_stream::MAX_STREAMS,
     archive::{Archive, Place, Site, Table, Wanted},
     index::{self, Index, Keys, Location, Order, TenantNo},
@@ -36,6 +37,8 @@ pub(crate) struct EventLog {
     pub(crate) readiness: Readiness,
     /// How long what nobody needs stays in the archive.
     pub(crate) retention: Duration,
+    /// Who merges small files.
+    pub(crate) compaction: Compaction,
     /// Places for append streams.
     pub(crate) append_streams: Arc<Semaphore>,
 }
@@ -81,7 +84,16 @@ impl EventLog {
             (index.keys(), index.beginning()..=index.end())
         };
         let (readiness, append_streams) = (Readiness::default(), Arc::new(Semaphore::new(MAX_STREAMS)));
-        let log = Self { journal, archive, keys, clock, readiness, retention: RETENTION, append_streams };
+        let log = Self {
+            journal,
+            archive,
+            keys,
+            clock,
+            readiness,
+            retention: RETENTION,
+            compaction: Compaction::Own,
+            append_streams,
+        };
         for table in Table::ALL {
             let archived = log.archive.view().table(table).position();
             if !journal_ends.contains(&archived) {

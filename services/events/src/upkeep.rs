@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    EventLog,
+    Compaction, EventLog,
     archive::{self, Error, Table},
     leisure::{self, Pace},
 };
@@ -91,7 +91,9 @@ impl EventLog {
         let rested = self.clock.now().millis() - archive::REST.as_millis() as i64;
         let mut is_merged = false;
         for table in Table::ALL {
-            is_merged |= self.archive.compact_once(table, rested)?.is_some();
+            if self.compaction == Compaction::Own {
+                is_merged |= self.archive.compact_once(table, rested)?.is_some();
+            }
             if expires {
                 self.archive.expire(table, self.horizon())?;
             }

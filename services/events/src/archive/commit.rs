@@ -31,7 +31,8 @@ use crate::journal::Identity;
 
 /// The summary's entry that identifies the change which made a snapshot.
 const COMMIT_ID: &str = "annals.commit-id";
-/// The summary's entry that says up to which offset of the journal the table has everything.
+/// The summary's entry that says up to which offset of the journal the table has everything; a property of the table too,
+/// for when another engine has let go of all snapshots that say it.
 pub(crate) const POSITION: &str = "annals.journal-offset";
 /// How often a commit that lost against another writer is tried on the table as it is then.
 const TRIES: usize = 5;
@@ -62,6 +63,7 @@ pub(crate) struct Loaded {
     pub(crate) metadata: Arc<TableMetadata>,
     /// Where that metadata is.
     pub(crate) location: String,
+    position: u64,
 }
 
 /// One try to make a change.
@@ -83,15 +85,27 @@ pub(crate) struct Committer<'a> {
 }
 
 impl Loaded {
-    fn new(table: Table, current: Current) -> Self {
-        Self { table, metadata: Arc::new(current.metadata), location: current.location }
+    fn new(table: Table, current: Current) -> Result<Self, Error> {
+        let Current { metadata, location } = current;
+        let position = match (metadata.current_snapshot(), placed(&metadata)) {
+            (None, _) => 0,
+            (Some(_), Some((position, _))) => position,
+            (Some(_), None) => {
+                let position = metadata.properties().get(POSITION).and_then(|position| position.parse().ok());
+                position.ok_or_else(|| Error::Unplaced { location: location.clone() })?
+            }
+        };
+        Ok(Self { table, metadata: Arc::new(metadata), location, position })
     }
 
     /// Up to which offset of the journal the table has everything.
     pub(crate) fn position(&self) -> u64 {
-        let snapshot = self.metadata.current_snapshot();
-        let position = snapshot.and_then(|snapshot| snapshot.summary().additional_properties.get(POSITION));
-        position.and_then(|position| position.parse().ok()).unwrap_or(0)
+        self.position
+    }
+
+    /// The snapshot that says so, if one does.
+    pub(crate) fn placed(&self) -> Option<i64> {
+        placed(&self.metadata).map(|(_, snapshot)| snapshot)
     }
 
     /// Its manifests.
@@ -134,7 +148,7 @@ impl Committer<'_> {
                 None => return made.and(Err(Error::Conflict { table: table.name() })),
             }
         };
-        let loaded = Loaded::new(table, current);
+        let loaded = Loaded::new(table, current)?;
         self.check_owner(&loaded)?;
         Ok(loaded)
     }
@@ -142,7 +156,7 @@ impl Committer<'_> {
     /// The table as it is now, whoever feeds it; nothing if there is none.
     pub(crate) fn find(&self, table: Table) -> Result<Option<Loaded>, Error> {
         let current = self.catalog.load(self.store, table.name())?;
-        Ok(current.map(|current| Loaded::new(table, current)))
+        current.map(|current| Loaded::new(table, current)).transpose()
     }
 
     /// Makes a change, on the table as it is then. When it returns, readers and the next start see it.
@@ -164,7 +178,7 @@ impl Committer<'_> {
             let mut this = Try { number, parent: loaded.metadata.current_snapshot_id(), written: Vec::new() };
             match self.try_commit(&loaded, change, &mut this) {
                 Ok(Outcome::Done(current)) => {
-                    let done = Loaded::new(table, *current);
+                    let done = Loaded::new(table, *current)?;
                     self.settle(&mut unanswered, &done, change);
                     return Ok(done);
                 }
@@ -238,7 +252,11 @@ impl Committer<'_> {
         let now = self.clock.now().millis().max(previous.last_updated_ms());
         let builder = TableMetadata::clone(&previous).into_builder(Some(loaded.location.clone()));
         let builder = builder.remove_snapshots(&change.expire);
-        let builder = builder.set_properties(change.properties.clone())?;
+        let mut properties = change.properties.clone();
+        if let Some((_, position)) = change.positions {
+            properties.insert(POSITION.to_owned(), position.to_string());
+        }
+        let builder = builder.set_properties(properties)?;
         if change.is_without_snapshot() {
             return built(builder);
         }
@@ -266,6 +284,16 @@ fn is_done(metadata: &TableMetadata, change: &Change) -> bool {
         return change.properties.iter().all(|(name, value)| metadata.properties().get(name) == Some(value));
     }
     snapshot_of(metadata, change.id).is_some()
+}
+
+/// What the newest snapshot of ours says that the current one follows, and which that is: other engines, which may merge
+/// files as well, say nothing.
+fn placed(metadata: &TableMetadata) -> Option<(u64, i64)> {
+    let before = |snapshot: &&Arc<Snapshot>| metadata.snapshot_by_id(snapshot.parent_snapshot_id()?);
+    std::iter::successors(metadata.current_snapshot(), before).find_map(|snapshot| {
+        let position = snapshot.summary().additional_properties.get(POSITION)?;
+        Some((position.parse().ok()?, snapshot.snapshot_id()))
+    })
 }
 
 /// The snapshot that a change has made.

@@ -56,7 +56,7 @@ impl Archive {
         let view = self.view();
         Table::ALL.into_iter().any(|table| {
             let mut counts: HashMap<&Partition, usize> = HashMap::new();
-            for file in view.table(table).files.iter().filter(|file| file.bytes < SMALL_BYTES) {
+            for file in view.table(table).files.iter().filter(|file| file.is_sorted() && file.bytes < SMALL_BYTES) {
                 *counts.entry(&file.partition).or_default() += 1;
             }
             counts.into_values().any(|count| count >= BEHIND)
@@ -122,7 +122,8 @@ impl Archive {
 /// The partition that has the most small files of those that are due, and which of them to merge.
 fn due(table: &TableView, rested: Ulid) -> Option<(&Partition, Vec<&Arc<ArchivedFile>>)> {
     let mut partitions: BTreeMap<&Partition, Vec<&Arc<ArchivedFile>>> = BTreeMap::new();
-    for file in &table.files {
+    // Of others only sorted ones could be merged into a sorted one.
+    for file in table.files.iter().filter(|file| file.is_sorted()) {
         partitions.entry(&file.partition).or_default().push(file);
     }
     let due = partitions.into_iter().filter_map(|(partition, files)| {

@@ -132,6 +132,24 @@ pub(crate) enum Error {
         /// The file.
         location: String,
     },
+    /// A table that does not say how far it is.
+    #[error(
+        "{location} has only snapshots of another program, and does not say up to where the journal is in it: roll the table \
+         back to a snapshot that has `annals.journal-offset` in its summary"
+    )]
+    Unplaced {
+        /// The table's metadata.
+        location: String,
+    },
+    /// More rows than can be put in order in memory.
+    #[error(
+        "another program has merged files of the history, whose names would have to be put in order again: more than {most} \
+         mutations of this namespace are in them"
+    )]
+    Unordered {
+        /// How many can be.
+        most: usize,
+    },
     /// A file that lies outside of the archive.
     #[error("{location} is not in the archive {base}: was its directory moved, or --archive-url changed?")]
     Elsewhere {
@@ -186,6 +204,9 @@ impl From<Error> for Refusal {
         while let Some(cause) = source {
             text = format!("{text}: {cause}");
             source = cause.source();
+        }
+        if matches!(error, Error::Unordered { .. }) {
+            return Self::new(Reason::QueryTooLarge, text);
         }
         if !error.is_passing() {
             return Self::internal(text);

@@ -27,14 +27,16 @@ pub(crate) struct Expired {
 }
 
 impl Archive {
-    /// Expires snapshots made before `horizon`, in milliseconds since 1970, but for the current one; then removes files
+    /// Expires snapshots made before `horizon`, in milliseconds since 1970, but for the current one and that which says how
+    /// far the table is; then removes files
     /// written before it that nothing refers to. Blocks.
     pub(crate) fn expire(&self, table: Table, horizon: i64) -> Result<Expired, Error> {
-        let metadata = self.view().table(table).loaded.metadata.clone();
-        let current = metadata.current_snapshot_id();
+        let loaded = self.view().table(table).loaded.clone();
+        let metadata = &loaded.metadata;
+        let kept = [metadata.current_snapshot_id(), loaded.placed()];
         let old: Vec<i64> = metadata
             .snapshots()
-            .filter(|snapshot| snapshot.timestamp_ms() < horizon && Some(snapshot.snapshot_id()) != current)
+            .filter(|snapshot| snapshot.timestamp_ms() < horizon && !kept.contains(&Some(snapshot.snapshot_id())))
             .map(|snapshot| snapshot.snapshot_id())
             .collect();
         let mut expired = Expired { snapshots: old.len() as u64, ..Expired::default() };

@@ -19,7 +19,7 @@ use super::{
     Error, STEP_ROWS,
     columns::{self, COLUMNS, Column, Value, arrow_schema, id_of},
     store::{Store, Upload},
-    table::{Partition, Table},
+    table::{Partition, SORT_ORDER, Table},
 };
 
 /// Lines of logs get no smaller with higher levels below 6, JSON of things by a fiftieth (decision 46).
@@ -104,7 +104,7 @@ impl FileWriter {
             .lower_bounds(bounds(Bounds::lower))
             .upper_bounds(bounds(Bounds::upper))
             .split_offsets(Some(splits.collect()))
-            .sort_order_id(1)
+            .sort_order_id(SORT_ORDER)
             .partition_spec_id(0);
         file
     }

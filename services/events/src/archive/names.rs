@@ -27,6 +27,9 @@ const HELD_ROWS: usize = 16_384;
 /// Of one file, at least and at most so many: a page has 2,048.
 const RUN_ROWS: Range<usize> = 64..2_048;
 
+/// Rows of files that are in no order, which are held until they have been put in order: some 50 MB.
+const MOST_UNORDERED: usize = 262_144;
+
 /// What is read of a row, in the order of the file's columns, and where in it the columns are that [`Wanted`] looks at.
 const COLUMNS: [&str; 10] = [
     "ulid",
@@ -103,6 +106,7 @@ impl Names {
         let run_rows = (HELD_ROWS / files.len().max(1)).clamp(RUN_ROWS.start, RUN_ROWS.end);
         let (runs, heads) = (Vec::new(), BinaryHeap::new());
         let mut names = Self { wanted, entity_type, files, runs, heads, run_rows, rows: 0 };
+        let mut unordered = 0;
         for number in 0..names.files.len() {
             scan.cost.files += 1;
             let footer = scan.footer(&names.files[number])?;
@@ -113,7 +117,22 @@ impl Names {
                     left.extend(ranges_of(&rows).into_iter().map(|rows| (group, rows)));
                 }
             }
-            names.runs.push(Run { left, read: Vec::new().into_iter() });
+            let mut read = Vec::new();
+            if !names.files[number].is_sorted() {
+                while let Some((group, rows)) = left.pop_front() {
+                    let end = rows.end.min(rows.start + HELD_ROWS);
+                    if end < rows.end {
+                        left.push_front((group, end..rows.end));
+                    }
+                    read.extend(names.rows_at(scan, number, group, rows.start..end)?);
+                    if unordered + read.len() > MOST_UNORDERED {
+                        return Err(Error::Unordered { most: MOST_UNORDERED });
+                    }
+                }
+                unordered += read.len();
+                read.sort_unstable();
+            }
+            names.runs.push(Run { left, read: read.into_iter() });
             names.advance(scan, number)?;
         }
         Ok(names)

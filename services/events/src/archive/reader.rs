@@ -23,6 +23,7 @@ use parquet::{
 pub(crate) use self::factory::Opener;
 use super::{
     Error,
+    columns::arrow_schema,
     store::{Reader, Store},
 };
 
@@ -145,7 +146,9 @@ impl Footers {
         if let Some(kept) = self.kept().by_key.get(&file.key) {
             return Ok(kept.clone());
         }
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        // Other engines name other types for the same columns.
+        let options =
+            ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional).with_schema(arrow_schema());
         let footer = ArrowReaderMetadata::try_new(file.get_metadata(None).await?, options)?;
         self.kept().keep(file.key.clone(), footer.clone());
         Ok(footer)

@@ -26,6 +26,9 @@ pub(crate) const JOURNAL_ID: &str = "annals.journal-id";
 /// The table property that names the epoch of the writer.
 pub(crate) const JOURNAL_EPOCH: &str = "annals.journal-epoch";
 
+/// Which of a table's orders its rows have: the only one.
+pub(crate) const SORT_ORDER: i32 = 1;
+
 /// A table of the archive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(crate) enum Table {
@@ -103,7 +106,7 @@ impl Table {
                 .add_partition_field(id_of("entity_id"), "entity_id_bucket", Transform::Bucket(BUCKETS))?,
         };
         let mut order = SortOrder::builder();
-        order.with_order_id(1);
+        order.with_order_id(SORT_ORDER.into());
         for column in self.sort_columns() {
             order.with_sort_field(SortField {
                 source_id: id_of(column),

@@ -22,7 +22,7 @@ use ulid::Ulid;
 use super::{
     columns,
     file::bounds_of,
-    table::{Group, Partition, bucket_of},
+    table::{Group, Partition, SORT_ORDER, bucket_of},
 };
 
 /// The columns that [`Wanted::has`] looks at, in their order.
@@ -59,6 +59,7 @@ pub(crate) struct ArchivedFile {
     pub(crate) offsets: RangeInclusive<u64>,
     /// Lowest and highest time of intake, in milliseconds.
     pub(crate) times: RangeInclusive<i64>,
+    is_sorted: bool,
     tenants: Texts,
     event_types: Texts,
     entity_namespaces: Texts,
@@ -209,6 +210,12 @@ impl ArchivedFile {
         parse_ulid("name", name.strip_suffix(".parquet")?).ok()
     }
 
+    /// Whether its rows are in the order of the table. Of another engine's files, which it may have merged from ours, that
+    /// is not believed.
+    pub(crate) fn is_sorted(&self) -> bool {
+        self.is_sorted && self.made().is_some()
+    }
+
     /// Whether it may have a ULID that is not below this one.
     pub(crate) fn may_have_ulids_from(&self, ulid: Ulid) -> bool {
         self.ulids.1.as_deref().is_none_or(|highest| ulid.to_string().as_str() <= highest)
@@ -252,6 +259,7 @@ impl ArchivedFile {
             partition: Partition::from_struct(file.partition())?,
             offsets: first as u64..=last as u64,
             times: from / 1_000..=to / 1_000,
+            is_sorted: file.sort_order_id() == Some(SORT_ORDER),
             tenants: texts("tenant"),
             event_types: texts("event_type"),
             entity_namespaces: texts("entity_ns"),

@@ -54,7 +54,7 @@ pub(super) struct Hit {
 
 impl Scan<'_> {
     /// The offsets of the wanted rows of a group, their places there, and what they are if that was cheap; of the
-    /// oldest, `limit` are enough.
+    /// first, `limit` are enough.
     pub(super) fn find(
         &mut self,
         file: &ArchivedFile,
@@ -78,8 +78,9 @@ impl Scan<'_> {
             let looked_at = if is_small { rows.project(&wanted::COLUMNS.map(place_of))? } else { rows.clone() };
             let offsets = looked_at.column(wanted::COLUMNS.len() - 1).as_primitive::<types::Int64Type>();
             let mut hits: Vec<_> = wanted.rows_in(&looked_at).collect();
-            // Of a tenant, and of a name, rows ascend by offset.
+            // Of a tenant, and of a name, rows ascend by offset where they are sorted.
             match order {
+                _ if !file.is_sorted() => {}
                 Order::OldestFirst => hits.truncate(limit),
                 Order::NewestFirst => drop(hits.drain(..hits.len().saturating_sub(limit))),
             }
@@ -91,7 +92,10 @@ impl Scan<'_> {
             };
             let mut events = events.into_iter();
             found.extend(hits.into_iter().map(|row| (offsets.value(row) as u64, places[row], events.next())));
-            Ok(order == Order::OldestFirst && found.len() >= limit)
+            if !file.is_sorted() && found.len() > limit.saturating_add(BATCH_ROWS) {
+                keep_first(&mut found, order, limit);
+            }
+            Ok(file.is_sorted() && order == Order::OldestFirst && found.len() >= limit)
         })?;
         let decoded = found.iter().filter_map(|(.., event)| event.as_ref());
         self.held += decoded.clone().map(|event| prost::Message::encoded_len(event) as u64).sum::<u64>();
@@ -221,6 +225,15 @@ impl Scan<'_> {
         self.cost.add(cost.get());
         read
     }
+}
+
+/// Leaves the first `limit` of rows that are in no order.
+fn keep_first(found: &mut Vec<(u64, usize, Option<Event>)>, order: Order, limit: usize) {
+    match order {
+        Order::OldestFirst => found.sort_unstable_by_key(|(offset, ..)| *offset),
+        Order::NewestFirst => found.sort_unstable_by_key(|(offset, ..)| std::cmp::Reverse(*offset)),
+    }
+    found.truncate(limit);
 }
 
 /// Bytes of the texts on the pages of selected rows; nothing where the file does not say.

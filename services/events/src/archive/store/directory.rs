@@ -18,6 +18,10 @@ use object_store::{ObjectStore, local::LocalFileSystem, path::Path as Key};
 use super::Error;
 use crate::disk::{self, UNFINISHED};
 
+/// Bytes after which a file that is being written is synced: a sync of the journal, which may have to wait for what another
+/// file has unwritten, waits for no more (decision 47).
+const SYNC_BYTES: usize = 8 << 20;
+
 /// The directory.
 pub(super) struct Directory {
     path: PathBuf,
@@ -33,6 +37,8 @@ pub(super) struct Directory {
 /// A file that is being written; without [`Upload::finish`] it never is there.
 pub(crate) struct Upload {
     file: BufWriter<File>,
+    /// Bytes written since the last sync.
+    unwritten: usize,
     unfinished: PathBuf,
     path: PathBuf,
     root: PathBuf,
@@ -67,7 +73,7 @@ impl Directory {
         let unfinished = self.path.join(format!("{}-{number}.{UNFINISHED}", self.process));
         let file = File::create(&unfinished).map_err(Error::io(&unfinished))?;
         let (root, unsynced) = (self.path.clone(), Arc::clone(&self.unsynced));
-        Ok(Upload { file: BufWriter::new(file), unfinished, path, root, unsynced })
+        Ok(Upload { file: BufWriter::new(file), unwritten: 0, unfinished, path, root, unsynced })
     }
 
     pub(super) fn sync(&self) -> Result<(), Error> {
@@ -107,7 +113,14 @@ impl Upload {
 
 impl Write for Upload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let written = self.file.write(bytes)?;
+        self.unwritten += written;
+        if self.unwritten >= SYNC_BYTES {
+            self.file.flush()?;
+            self.file.get_ref().sync_data()?;
+            self.unwritten = 0;
+        }
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {

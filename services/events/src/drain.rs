@@ -153,7 +153,7 @@ impl Drain<'_> {
         let ulid = parse_ulid("ulid", &event.ulid)?;
         let is_mutation = event.event_type == "mutation";
         if !self.is_first {
-            if self.is_archived(&tenant, ulid, is_mutation)? {
+            if self.is_archived(&tenant, ulid, is_mutation.then_some(event.entity_id.as_str()))? {
                 self.drained.known += 1;
                 return Ok(());
             }
@@ -175,12 +175,12 @@ impl Drain<'_> {
     }
 
     /// Whether an event that the window does not tell any more is in the archive.
-    fn is_archived(&self, tenant: &TenantId, ulid: Ulid, is_mutation: bool) -> Result<bool, Refusal> {
+    fn is_archived(&self, tenant: &TenantId, ulid: Ulid, mutated: Option<&str>) -> Result<bool, Refusal> {
         if Timestamp::of_ulid(ulid).millis() >= self.log.clock.now().millis() - WINDOW {
             return Ok(false);
         }
-        let table = if is_mutation { Table::History } else { Table::Events };
-        self.log.is_archived(table, tenant, ulid)
+        let table = if mutated.is_some() { Table::History } else { Table::Events };
+        self.log.is_archived(table, tenant, ulid, mutated)
     }
 
     /// Whether the name of a mutation has a newer one, and not this one.

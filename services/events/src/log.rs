@@ -115,12 +115,20 @@ impl EventLog {
         if Timestamp::of_ulid(ulid).millis() >= self.clock.now().millis() - WINDOW {
             return Ok(false);
         }
-        self.is_archived(Table::Events, tenant, ulid)
+        self.is_archived(Table::Events, tenant, ulid, None)
     }
 
-    /// Whether a table of the archive has an event of this ULID. Blocks.
-    pub(crate) fn is_archived(&self, table: Table, tenant: &TenantId, ulid: Ulid) -> Result<bool, Refusal> {
-        let wanted = Wanted { ulids: ulid..=ulid, ..Wanted::of(tenant.clone()) };
+    /// Whether a table of the archive has an event of this ULID; with `entity_id`, of that name only, which few files may
+    /// have. Blocks.
+    pub(crate) fn is_archived(
+        &self,
+        table: Table,
+        tenant: &TenantId,
+        ulid: Ulid,
+        entity_id: Option<&str>,
+    ) -> Result<bool, Refusal> {
+        let entity_id = entity_id.map(str::to_owned);
+        let wanted = Wanted { ulids: ulid..=ulid, entity_id, ..Wanted::of(tenant.clone()) };
         let view = self.archive.view();
         let files = view.table(table).files.iter().map(AsRef::as_ref);
         let found = self.archive.scan().first(files, &wanted, Order::OldestFirst, 1, usize::MAX);

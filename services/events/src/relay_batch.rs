@@ -51,8 +51,9 @@ impl EventLog {
             ulids.push(ulid);
             if Timestamp::of_ulid(ulid).millis() < oldest {
                 // Among mutations only: a client's event of the same ULID must not keep this one out.
-                let tenant = tenant.clone();
-                if self.blocking(move |log| log.is_archived(Table::History, &tenant, ulid)).await? {
+                let (tenant, id) = (tenant.clone(), key.entity_id().into_owned());
+                let is_archived = move |log: &Self| log.is_archived(Table::History, &tenant, ulid, Some(&id));
+                if self.blocking(is_archived).await? {
                     archived.push(place as u32);
                     continue;
                 }

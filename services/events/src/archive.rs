@@ -37,6 +37,7 @@ use std::{
 use domain::Clock;
 use iceberg::spec::Operation;
 use tokio::runtime::Handle;
+use ulid::Ulid;
 
 pub use self::catalog::Address;
 pub(crate) use self::{
@@ -196,7 +197,7 @@ impl Archive {
         let present = view.table(table);
         let mut add = Vec::new();
         for (partition, rows) in incoming.partitions(table, present.position())? {
-            let location = self.new_location(&present.loaded, partition);
+            let location = self.new_location(&present.loaded, partition, self.clock.ulid());
             let mut file = FileWriter::create(&self.store, table, partition.clone(), location)?;
             for rows in rows {
                 self.check_stopping()?;
@@ -252,12 +253,12 @@ impl Archive {
         Ok(())
     }
 
-    /// Where a new file of a partition goes.
-    fn new_location(&self, loaded: &Loaded, partition: &Partition) -> String {
+    /// Where a new file of a partition goes, whose newest rows came into the archive when `made` says.
+    fn new_location(&self, loaded: &Loaded, partition: &Partition, made: Ulid) -> String {
         let metadata = &loaded.metadata;
         let spec = metadata.default_partition_spec();
         let partition = spec.partition_to_path(&partition.to_struct(), metadata.current_schema().clone());
-        format!("{}/data/{partition}/{}.parquet", metadata.location(), self.clock.ulid())
+        format!("{}/data/{partition}/{made}.parquet", metadata.location())
     }
 
     fn catalog(&self) -> MutexGuard<'_, Catalog> {

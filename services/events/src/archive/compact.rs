@@ -37,7 +37,7 @@ const BEHIND: usize = 4 * MANY;
 const LEFT_ALONE: usize = 3;
 /// Files that are merged at once, and bytes of them in memory: a row group of each.
 const MAX_INPUTS: usize = 16;
-const MAX_HELD_BYTES: u64 = 128 << 20;
+const MAX_HELD_BYTES: u64 = 64 << 20;
 /// A partition that got no file for so long rests: all of its small files are merged.
 pub(crate) const REST: Duration = Duration::from_hours(1);
 
@@ -100,8 +100,12 @@ impl Archive {
     ) -> Result<Vec<DataFile>, Error> {
         let sources = inputs.iter().map(|file| Input::open(self, file)).collect::<Result<_, _>>()?;
         let mut rows = Merge::new(table, sources)?;
+        // A merge brings nothing new: a partition that rests goes on resting, until it has one file.
+        let made = inputs.iter().filter_map(|file| file.made()).map(|made| made.timestamp_ms()).max();
         let create = || {
-            let location = self.new_location(&present.loaded, partition);
+            let now = self.clock.ulid();
+            let made = Ulid::from_parts(made.unwrap_or(now.timestamp_ms()), now.random());
+            let location = self.new_location(&present.loaded, partition, made);
             FileWriter::create(&self.store, table, partition.clone(), location)
         };
         let (mut files, mut file) = (Vec::new(), create()?);
@@ -181,15 +185,20 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_partition_is_merged_into_one_file_once_it_rests() {
         let fixture = Fixture::new();
-        for _ in 0..3 {
-            fixture.append(vec![event("log")]).await;
-            fixture.flush(u64::MAX);
-        }
         let files = || fixture.log.archive.view().table(Table::Events).files.len();
-        fixture.keep_up();
-        assert_eq!(files(), 3);
-        fixture.clock.advance(REST.as_millis() as i64 + 1);
-        fixture.keep_up();
-        assert_eq!(files(), 1);
+        // The second time more than are merged at once.
+        for flushes in [3, MAX_INPUTS + MANY] {
+            for _ in 0..flushes {
+                fixture.append(vec![event("log")]).await;
+                fixture.flush(u64::MAX);
+            }
+            if flushes < MANY {
+                fixture.keep_up();
+                assert_eq!(files(), flushes);
+            }
+            fixture.clock.advance(REST.as_millis() as i64 + 1);
+            fixture.keep_up();
+            assert_eq!(files(), 1);
+        }
     }
 }

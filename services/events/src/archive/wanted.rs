@@ -204,7 +204,7 @@ impl Wanted {
 }
 
 impl ArchivedFile {
-    /// When one of ours was made: its name is a ULID. Nothing of another engine's.
+    /// When the newest rows of one of ours came into the archive: its name is a ULID. Nothing of another engine's.
     pub(crate) fn made(&self) -> Option<Ulid> {
         let (_, name) = self.location.rsplit_once('/')?;
         parse_ulid("name", name.strip_suffix(".parquet")?).ok()

@@ -197,7 +197,7 @@ impl Archive {
         let present = view.table(table);
         let mut add = Vec::new();
         for (partition, rows) in incoming.partitions(table, present.position())? {
-            let location = self.new_location(&present.loaded, partition, self.clock.ulid());
+            let location = new_location(&present.loaded, partition, self.clock.ulid());
             let mut file = FileWriter::create(&self.store, table, partition.clone(), location)?;
             for rows in rows {
                 self.check_stopping()?;
@@ -253,14 +253,6 @@ impl Archive {
         Ok(())
     }
 
-    /// Where a new file of a partition goes, whose newest rows came into the archive when `made` says.
-    fn new_location(&self, loaded: &Loaded, partition: &Partition, made: Ulid) -> String {
-        let metadata = &loaded.metadata;
-        let spec = metadata.default_partition_spec();
-        let partition = spec.partition_to_path(&partition.to_struct(), metadata.current_schema().clone());
-        format!("{}/data/{partition}/{made}.parquet", metadata.location())
-    }
-
     fn catalog(&self) -> MutexGuard<'_, Catalog> {
         self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -268,4 +260,12 @@ impl Archive {
     fn committer<'a>(&'a self, catalog: &'a Catalog) -> Committer<'a> {
         Committer { store: &self.store, catalog, identity: self.identity, clock: &self.clock }
     }
+}
+
+/// Where a new file of a partition goes, whose newest rows came into the archive when `made` says.
+fn new_location(loaded: &Loaded, partition: &Partition, made: Ulid) -> String {
+    let metadata = &loaded.metadata;
+    let spec = metadata.default_partition_spec();
+    let partition = spec.partition_to_path(&partition.to_struct(), metadata.current_schema().clone());
+    format!("{}/data/{partition}/{made}.parquet", metadata.location())
 }

@@ -4,8 +4,8 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow_array::{
-    Array as _, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, cast::AsArray as _, types,
+    Array as _, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, TimestampMicrosecondArray,
+    builder::StringBuilder, cast::AsArray as _, types,
 };
 use arrow_schema::SchemaRef;
 use domain::{Timestamp, parse_ulid};
@@ -208,9 +208,14 @@ pub(crate) fn rows_of(events: &[Event]) -> Result<RecordBatch, Error> {
 pub(crate) fn array_of(column: &Column, events: &[Event]) -> ArrayRef {
     let events = events.iter();
     match column.value {
-        Value::Text(get, _) if column.required => Arc::new(StringArray::from_iter_values(events.map(get))),
         Value::Text(get, _) => {
-            Arc::new(events.map(|event| Some(get(event)).filter(|text| !text.is_empty())).collect::<StringArray>())
+            // As large as they get: a flush holds many of these.
+            let bytes = events.clone().map(|event| get(event).len()).sum();
+            let mut texts = StringBuilder::with_capacity(events.len(), bytes);
+            for text in events.map(get) {
+                texts.append_option((column.required || !text.is_empty()).then_some(text));
+            }
+            Arc::new(texts.finish())
         }
         Value::Time(get, _) => {
             let micros = events.map(|event| get(event).map(|millis| millis * 1_000));

@@ -16,6 +16,7 @@ use super::{
     Archive, Error, FEWEST_ROWS,
     commit::Change,
     file::{FileWriter, GROUP_BYTES},
+    new_location,
     reader::FileReader,
     sorted::{Merge, Source},
     step_rows,
@@ -105,7 +106,7 @@ impl Archive {
         let create = || {
             let now = self.clock.ulid();
             let made = Ulid::from_parts(made.unwrap_or(now.timestamp_ms()), now.random());
-            let location = self.new_location(&present.loaded, partition, made);
+            let location = new_location(&present.loaded, partition, made);
             FileWriter::create(&self.store, table, partition.clone(), location)
         };
         let (mut files, mut file) = (Vec::new(), create()?);

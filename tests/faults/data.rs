@@ -185,6 +185,16 @@ os.pwrite(f, b'END', 12)
 }
 
 #[test]
+fn a_record_that_a_kill_tore_hides_nothing_that_the_next_process_notes() {
+    let scene = scene();
+    assert!(!scene.run("os.write(opened('f'), b'THE'); die()").success());
+    let whole = std::fs::read(scene.disk.log()).expect("a record");
+    let torn = [&whole[..], &whole[..whole.len() - 1]].concat();
+    std::fs::write(scene.disk.log(), torn).expect("written");
+    assert_eq!(scene.after("os.fsync(opened('f'))"), files(&[("f", "THE old content")]));
+}
+
+#[test]
 fn a_log_that_is_all_covered_starts_again() {
     let scene = Scene::with(&[("f", &"x".repeat(100_000))]);
     let program = "

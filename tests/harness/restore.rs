@@ -229,6 +229,9 @@ fn read(log: &Path) -> anyhow::Result<Vec<Record>> {
         let word = |at: usize| u64::from_ne_bytes(head[at..at + 8].try_into().expect("8 bytes"));
         let kind = u32::from_ne_bytes(head[..4].try_into().expect("4 bytes"));
         let length = u32::from_ne_bytes(head[4..8].try_into().expect("4 bytes"));
+        if !(1..=3).contains(&kind) {
+            bail!("{} at {place}: kind {kind} is unknown", log.display());
+        }
         let Some((payload, after)) = after.split_at_checked(length as usize) else {
             break;
         };
@@ -237,8 +240,7 @@ fn read(log: &Path) -> anyhow::Result<Vec<Record>> {
         let change = match kind {
             1 => Change::Data { old_length: a, offset: b, bytes: payload.to_vec() },
             2 => Change::Entry { name: OsStr::from_bytes(payload).to_owned(), before: (a != 0).then_some(a) },
-            3 => Change::Sync { upto: a },
-            _ => bail!("{} at {place}: kind {kind} is unknown", log.display()),
+            _ => Change::Sync { upto: a },
         };
         records.push(Record { place, node: word(8), change });
     }

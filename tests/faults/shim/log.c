@@ -65,10 +65,23 @@ void unlock(void)
     errno = kept;
 }
 
+/* Where the whole records end: a kill can tear the last one, whose change was then never made, and what is noted
+ * next must not be taken for the rest of it. */
+static uint64_t end_of_records(uint64_t size)
+{
+    uint64_t end = 0;
+    for (;;) {
+        struct head head;
+        if (pread(log_fd, &head, sizeof head, end) != (ssize_t)sizeof head || size - end - sizeof head < head.length)
+            return end;
+        end += sizeof head + head.length;
+    }
+}
+
 /* On first use, so that a shell or launcher that only starts the server leaves the log alone. */
 static void open_log(void)
 {
-    log_fd = REAL(open)(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    log_fd = REAL(open)(log_path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log_fd < 0)
         die(strerror(errno), log_path);
     if (flock(log_fd, LOCK_EX | LOCK_NB))
@@ -79,8 +92,10 @@ static void open_log(void)
         die(strerror(errno), kept);
     struct stat st;
     fstat(log_fd, &st);
-    shared->end = st.st_size;
-    shared->inherited = st.st_size > 0;
+    shared->end = end_of_records(st.st_size);
+    if (shared->end < (uint64_t)st.st_size && REAL(ftruncate)(log_fd, shared->end))
+        die(strerror(errno), log_path);
+    shared->inherited = shared->end > 0;
 }
 
 void kept_path(uint64_t node, char path[PATH_MAX])

@@ -15,6 +15,7 @@ use proto::events::v1::Event;
 use super::{
     Error,
     columns::{self, id_of},
+    commit::POSITION,
 };
 use crate::journal::Identity;
 
@@ -122,6 +123,7 @@ impl Table {
             ("write.parquet.compression-codec".to_owned(), "zstd".to_owned()),
             (JOURNAL_ID.to_owned(), identity.id.to_string()),
             (JOURNAL_EPOCH.to_owned(), identity.epoch.to_string()),
+            (POSITION.to_owned(), "0".to_owned()),
         ]);
         let location = format!("{base}/{}", self.name());
         let builder = TableMetadataBuilder::new(schema, spec.build(), order, location, FormatVersion::V2, properties)?;

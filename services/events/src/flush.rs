@@ -153,3 +153,18 @@ impl EventLog {
         locations
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{Fixture, event};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_cut_leaves_a_segment_alone_that_the_writer_is_about_to_name() {
+        let fixture = Fixture::new();
+        fixture.append(vec![event("log")]).await;
+        let unfinished = fixture.path().join("journal/00000000000000000001.unfinished");
+        std::fs::write(&unfinished, "a header").unwrap();
+        fixture.flush(u64::MAX);
+        assert!(unfinished.exists());
+    }
+}

@@ -310,7 +310,8 @@ impl Journal {
         let index = || self.index.write().unwrap_or_else(PoisonError::into_inner);
         while index().drop_before(offset) {}
         self.emptied.notify_waiters();
-        let firsts = segment::list(&self.dir).map_err(io::Error::other)?;
+        // What is unfinished there is the writer's, which may be about to give it its name.
+        let firsts = segment::firsts(&self.dir).map_err(io::Error::other)?;
         let whole = firsts.windows(2).take_while(|firsts| firsts[1] <= offset).map(|firsts| firsts[0]);
         let whole: Vec<_> = whole.collect();
         if whole.is_empty() {

@@ -103,7 +103,11 @@ impl Writer {
                 }
             }
             Err(error) => {
-                tracing::error!(error = %error, appends = appends.len(), "the journal refused appends");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    appends = appends.len(),
+                    "the journal refused appends"
+                );
                 metrics::counter!("annals_journal_refused_total").increment(appends.len() as u64);
                 let error = AppendError::Unavailable(error.to_string().into());
                 for append in appends {

@@ -14,7 +14,7 @@ use proto::{
         TextFilter, TimeBucket, aggregate_value::Value, events_service_client::EventsServiceClient,
     },
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use crate::{
     engine::Engine,
@@ -41,7 +41,7 @@ pub(crate) async fn run(events: usize) -> anyhow::Result<Report> {
     let senders = (0..SENDERS).map(|sender| send(&server, sender, events / SENDERS as usize));
     let sent: usize = futures::future::try_join_all(senders).await?.into_iter().sum();
     println!("{sent} events appended in {:.0} s", start.elapsed().as_secs_f64());
-    let mut client = connect(&server).await?;
+    let mut client = server.events().await?;
     while client.get_archive(GetArchiveRequest {}).await?.into_inner().pending_bytes > 0 {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -128,13 +128,9 @@ async fn ask(client: &mut EventsServiceClient<Channel>, query: &str) -> anyhow::
     Ok((seconds, figure.sum()))
 }
 
-async fn connect(server: &Server) -> anyhow::Result<EventsServiceClient<Channel>> {
-    Ok(EventsServiceClient::new(Endpoint::new(server.url())?.tcp_nodelay(true).connect().await?))
-}
-
 async fn send(server: &Server, sender: u64, count: usize) -> anyhow::Result<usize> {
     let (now, mut seed) = (Clock::system().now(), (sender + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let mut client = connect(server).await?;
+    let mut client = server.events().await?;
     let mut sent = 0;
     while sent < count {
         let events: Vec<_> = (0..BATCH.min(count - sent)).map(|_| event(now, &mut seed)).collect();

@@ -8,9 +8,8 @@ use std::{
 
 use anyhow::Context as _;
 use futures::stream;
-use proto::events::v1::{AppendRequest, AppendStreamRequest, Event, events_service_client::EventsServiceClient};
+use proto::events::v1::{AppendRequest, AppendStreamRequest, Event};
 use tokio::sync::mpsc;
-use tonic::transport::Endpoint;
 
 use crate::{
     report::{Report, Row, median},
@@ -80,8 +79,7 @@ fn file_rate() -> anyhow::Result<f64> {
 async fn append_rate(server: &Server, senders: usize) -> anyhow::Result<f64> {
     let start = Instant::now();
     let senders = (0..senders).map(|_| async move {
-        let channel = Endpoint::new(server.url())?.tcp_nodelay(true).connect().await?;
-        let mut client = EventsServiceClient::new(channel);
+        let mut client = server.events().await?;
         let request = AppendRequest { events: vec![event(); BATCH], relay: None };
         let mut batches = 0_u32;
         while start.elapsed() < ROUND {
@@ -95,8 +93,7 @@ async fn append_rate(server: &Server, senders: usize) -> anyhow::Result<f64> {
 }
 
 async fn stream_rate(server: &Server) -> anyhow::Result<f64> {
-    let channel = Endpoint::new(server.url())?.tcp_nodelay(true).connect().await?;
-    let mut client = EventsServiceClient::new(channel);
+    let mut client = server.events().await?;
     let request = AppendStreamRequest { events: vec![event(); BATCH], batch: 0 };
     let (sender, batches) = mpsc::channel(STREAMED);
     let batches = stream::unfold(batches, async |mut batches| Some((batches.recv().await?, batches)));

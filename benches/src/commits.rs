@@ -8,9 +8,10 @@ use domain::Clock;
 use proto::events::v1::{
     AppendRequest, Archive, GetArchiveRequest, Order, QueryRequest, events_service_client::EventsServiceClient,
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use crate::{
+    archive::settled,
     load::event,
     report::{Report, Row},
     server::Server,
@@ -22,12 +23,10 @@ const FLUSH_BYTES: &str = "65536";
 const BATCH: usize = 80;
 const MAX_FILES: i64 = 8;
 const MAX_MANIFESTS: i64 = 10;
-/// So long nothing must change before upkeep counts as done.
-const QUIET: Duration = Duration::from_secs(3);
 
 pub(crate) async fn run(commits: usize) -> anyhow::Result<Report> {
     let server = Server::start_with(&["--archive-flush-bytes", FLUSH_BYTES]).await?;
-    let mut client = EventsServiceClient::new(Endpoint::new(server.url())?.tcp_nodelay(true).connect().await?);
+    let mut client = server.events().await?;
     let (clock, mut seed, start) = (Clock::system(), 1, Instant::now());
     let (mut done, mut most, mut cursor) = (0, (0, 0), String::new());
     while done < commits {
@@ -46,14 +45,7 @@ pub(crate) async fn run(commits: usize) -> anyhow::Result<Report> {
         }
     }
     let seconds = start.elapsed().as_secs_f64();
-    let (mut table, mut since) = (archive(&mut client).await?.tables.remove(0), Instant::now());
-    while since.elapsed() < QUIET {
-        let now = archive(&mut client).await?.tables.remove(0);
-        if now.metadata_location != table.metadata_location {
-            (table, since) = (now, Instant::now());
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let table = settled(&mut client).await?;
     println!("at most {} files and {} manifests meanwhile; {seconds:.0} s for {done} commits", most.0, most.1);
     println!("{table:#?}");
     ensure!(table.files <= MAX_FILES && table.manifests <= MAX_MANIFESTS, "{table:?}");

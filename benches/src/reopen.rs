@@ -2,8 +2,7 @@
 
 use std::{fs, path::Path, time::Instant};
 
-use proto::events::v1::{AppendRequest, events_service_client::EventsServiceClient};
-use tonic::transport::Endpoint;
+use proto::events::v1::AppendRequest;
 
 use crate::{
     append::event,
@@ -20,8 +19,7 @@ pub(crate) async fn run(events: usize) -> anyhow::Result<Report> {
     let mut server = Server::start().await?;
     // Where the archive would put its files: so it takes none, and the journal keeps all.
     fs::write(server.dir.path().join("data/events/archive/events/data"), "")?;
-    let channel = Endpoint::new(server.url())?.tcp_nodelay(true).connect().await?;
-    let mut client = EventsServiceClient::new(channel);
+    let mut client = server.events().await?;
     for appended in (0..events).step_by(BATCH) {
         let request = AppendRequest { events: vec![event(); BATCH.min(events - appended)], relay: None };
         client.append(request).await?;

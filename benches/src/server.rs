@@ -10,6 +10,8 @@ use std::{
 use anyhow::Context as _;
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::{client::legacy, rt::TokioExecutor};
+use proto::events::v1::events_service_client::EventsServiceClient;
+use tonic::transport::{Channel, Endpoint};
 
 pub(crate) type HttpClient = legacy::Client<legacy::connect::HttpConnector, http_body_util::Full<bytes::Bytes>>;
 
@@ -86,6 +88,11 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         anyhow::bail!("annals was not ready within 30 s")
+    }
+
+    /// A connection of its own to events.
+    pub(crate) async fn events(&self) -> anyhow::Result<EventsServiceClient<Channel>> {
+        Ok(EventsServiceClient::new(Endpoint::new(self.url())?.tcp_nodelay(true).connect().await?))
     }
 
     pub(crate) fn url(&self) -> String {

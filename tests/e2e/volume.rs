@@ -23,14 +23,14 @@ async fn a_million_events_are_counted_exactly_in_bounded_memory() {
         (0..SENDERS).map(async |sender| send(cluster.events().await, sender, EVENTS / SENDERS as usize).await);
     let sent: usize = futures::future::try_join_all(senders).await.unwrap().into_iter().sum();
 
-    assert_eq!(counted(&cluster).await, sent as i64);
+    assert_eq!(count(&cluster).await, sent as i64);
     let archive = cluster.events().await.get_archive(GetArchiveRequest {}).await.unwrap().into_inner();
     assert!(archive.tables[0].rows > 0, "{archive:?}");
     assert!(cluster.peak_memory() < MOST, "{} MiB", cluster.peak_memory() >> 20);
 
     cluster.kill_and_restart("events").await;
     assert!(cluster.peak_memory() < MOST_RESTARTED, "{} MiB after a restart", cluster.peak_memory() >> 20);
-    assert_eq!(counted(&cluster).await, sent as i64);
+    assert_eq!(count(&cluster).await, sent as i64);
     // A position counts what is stored.
     let events = vec![event(&domain::Clock::system(), &mut 1_000_001)];
     let answer = cluster.events().await.append(AppendRequest { events, relay: None }).await.unwrap().into_inner();
@@ -42,7 +42,7 @@ async fn a_million_events_are_counted_exactly_in_bounded_memory() {
 }
 
 /// How many events there are, in the journal and in the archive.
-async fn counted(cluster: &Cluster) -> i64 {
+async fn count(cluster: &Cluster) -> i64 {
     let measures = vec![proto::convert::measure("measures", "count").unwrap()];
     let request = AggregateRequest { measures, ..AggregateRequest::default() };
     let answer = cluster.events().await.aggregate(request).await.unwrap().into_inner();

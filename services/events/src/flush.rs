@@ -40,10 +40,8 @@ pub(crate) enum Error {
     Archive(#[from] archive::Error),
     #[error("the journal cannot be read: {0}")]
     Journal(String),
-    #[error("the journal cannot be cut, or no thread begun")]
+    #[error("the journal cannot be cut, or the flush not done")]
     Io(#[from] std::io::Error),
-    #[error("a flush panicked")]
-    Panicked,
 }
 
 impl EventLog {
@@ -59,7 +57,11 @@ impl EventLog {
             if !self.is_due(flush) {
                 continue;
             }
-            match self.flush_behind(flush, &cancel).await {
+            let is_behind = self.index().bytes() >= BEHIND * flush.bytes;
+            let log = Arc::clone(&self);
+            let work = move || log.flush(flush.bytes);
+            let flushed = leisure::run("flush", Pace::of(is_behind), work, &cancel, || self.archive.stop()).await;
+            match flushed.unwrap_or_else(|error| Err(error.into())) {
                 Ok(()) => pause = TICK,
                 Err(Error::Archive(archive::Error::Stopping)) => return,
                 Err(Error::Archive(error @ archive::Error::Mismatch { .. })) => return self.superseded(&error),
@@ -70,21 +72,6 @@ impl EventLog {
                 }
             }
         }
-    }
-
-    /// Flushes on a thread of its own; soon unfinished if it is cancelled.
-    async fn flush_behind(self: &Arc<Self>, flush: Flush, cancel: &CancellationToken) -> Result<(), Error> {
-        let is_behind = self.index().bytes() >= BEHIND * flush.bytes;
-        let log = Arc::clone(self);
-        let mut work = leisure::run("flush", Pace::of(is_behind), move || log.flush(flush.bytes))?;
-        let flushed = tokio::select! {
-            flushed = &mut work => flushed,
-            () = cancel.cancelled() => {
-                self.archive.stop();
-                work.await
-            }
-        };
-        flushed.unwrap_or_else(|_| Err(Error::Panicked))
     }
 
     /// Whether there is enough to archive, or something to let go of.

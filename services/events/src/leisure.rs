@@ -4,6 +4,7 @@ use std::{io, thread};
 
 use rustix::process::setpriority_process;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 /// What the thread is niced by where nothing hurries: a third of the processor that one of a caller's threads gets.
 const NICE: i32 = 5;
@@ -24,13 +25,16 @@ impl Pace {
     }
 }
 
-/// Runs `work` at its pace; the answer fails if it panics. A thread of its own, because a niced one stays that way.
-pub(crate) fn run<T: Send + 'static>(
+/// Runs `work` at its pace and waits for it, also once it is cancelled; then `stop` makes it end soon. An error if there is
+/// no thread for it, or it panics. A thread of its own, because a niced one stays that way.
+pub(crate) async fn run<T: Send + 'static>(
     name: &str,
     pace: Pace,
     work: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<oneshot::Receiver<T>> {
-    let (done, answer) = oneshot::channel();
+    cancel: &CancellationToken,
+    stop: impl FnOnce(),
+) -> io::Result<T> {
+    let (done, mut answer) = oneshot::channel();
     thread::Builder::new().name(name.to_owned()).spawn(move || {
         if pace == Pace::Leisurely
             // Of the calling thread on Linux alone; elsewhere of the whole process.
@@ -41,7 +45,14 @@ pub(crate) fn run<T: Send + 'static>(
         }
         drop(done.send(work()));
     })?;
-    Ok(answer)
+    let answer = tokio::select! {
+        answer = &mut answer => answer,
+        () = cancel.cancelled() => {
+            stop();
+            answer.await
+        }
+    };
+    answer.map_err(|_| io::Error::other("it panicked"))
 }
 
 #[cfg(test)]
@@ -52,12 +63,20 @@ mod tests {
 
     #[tokio::test]
     async fn work_is_niced_where_nothing_hurries_and_a_panic_is_told() {
-        let nice = || getpriority_process(None).unwrap();
+        let (nice, cancel) = (|| getpriority_process(None).unwrap(), CancellationToken::new());
         let before = nice();
         for (pace, nicer) in [(Pace::Leisurely, NICE), (Pace::Urgent, 0)] {
-            assert_eq!(run("test", pace, nice).unwrap().await.unwrap(), before + nicer);
+            assert_eq!(run("test", pace, nice, &cancel, || {}).await.unwrap(), before + nicer);
         }
         assert_eq!(nice(), before);
-        assert!(run("test", Pace::of(true), || panic!("told")).unwrap().await.is_err());
+        assert!(run("test", Pace::of(true), || panic!("told"), &cancel, || {}).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn work_that_is_cancelled_is_stopped_and_waited_for() {
+        let (cancel, (stop, stopped)) = (CancellationToken::new(), std::sync::mpsc::sync_channel(1));
+        cancel.cancel();
+        let work = move || stopped.recv().unwrap();
+        assert_eq!(run("test", Pace::Urgent, work, &cancel, || stop.send(7).unwrap()).await.unwrap(), 7);
     }
 }

@@ -32,7 +32,9 @@ impl EventLog {
                 () = tokio::time::sleep(pause) => {}
             }
             let (checks_owner, expires) = (Instant::now() >= owner, Instant::now() >= expiry);
-            match self.keep_up_behind(checks_owner, expires, &cancel).await {
+            let (log, pace) = (Arc::clone(&self), Pace::of(self.archive.is_behind()));
+            let work = move || log.keep_up_once(checks_owner, expires);
+            match leisure::run("upkeep", pace, work, &cancel, || self.archive.stop()).await {
                 // There may be more, and new files may come faster than one merge a tick.
                 Ok(Ok(is_merged)) => pause = if is_merged { Duration::ZERO } else { TICK },
                 Ok(Err(Error::Stopping)) => return,
@@ -53,26 +55,6 @@ impl EventLog {
                 expiry = Instant::now() + EXPIRY_INTERVAL;
             }
         }
-    }
-
-    /// Does a step on a thread of its own; soon unfinished if it is cancelled.
-    async fn keep_up_behind(
-        self: &Arc<Self>,
-        checks_owner: bool,
-        expires: bool,
-        cancel: &CancellationToken,
-    ) -> std::io::Result<Result<bool, Error>> {
-        let log = Arc::clone(self);
-        let pace = Pace::of(self.archive.is_behind());
-        let mut work = leisure::run("upkeep", pace, move || log.keep_up_once(checks_owner, expires))?;
-        let step = tokio::select! {
-            step = &mut work => step,
-            () = cancel.cancelled() => {
-                self.archive.stop();
-                work.await
-            }
-        };
-        step.map_err(|_| std::io::Error::other("a step panicked"))
     }
 
     /// Another journal feeds the archive: from now on nothing is appended here, and the process is not ready.

@@ -55,13 +55,8 @@ impl Archive {
     /// Whether a partition has so many small files that merging them hurries.
     pub(crate) fn is_behind(&self) -> bool {
         let view = self.view();
-        Table::ALL.into_iter().any(|table| {
-            let mut counts: HashMap<&Partition, usize> = HashMap::new();
-            for file in view.table(table).files.iter().filter(|file| file.is_sorted() && file.bytes < SMALL_BYTES) {
-                *counts.entry(&file.partition).or_default() += 1;
-            }
-            counts.into_values().any(|count| count >= BEHIND)
-        })
+        let small = |files: &Vec<&Arc<ArchivedFile>>| files.iter().filter(|file| file.bytes < SMALL_BYTES).count();
+        Table::ALL.into_iter().any(|table| mergeable(view.table(table)).values().any(|files| small(files) >= BEHIND))
     }
 
     /// Merges small files of one partition that has too many of them, if there is one: many, or more than one where the
@@ -124,14 +119,18 @@ impl Archive {
     }
 }
 
-/// The partition that has the most small files of those that are due, and which of them to merge.
-fn due(table: &TableView, rested: Ulid) -> Option<(&Partition, Vec<&Arc<ArchivedFile>>)> {
-    let mut partitions: BTreeMap<&Partition, Vec<&Arc<ArchivedFile>>> = BTreeMap::new();
-    // Of others only sorted ones could be merged into a sorted one.
+/// The files of each partition, but those of other engines: from rows that are not sorted a sorted file cannot be merged.
+fn mergeable(table: &TableView) -> BTreeMap<&Partition, Vec<&Arc<ArchivedFile>>> {
+    let mut partitions: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for file in table.files.iter().filter(|file| file.is_sorted()) {
         partitions.entry(&file.partition).or_default().push(file);
     }
-    let due = partitions.into_iter().filter_map(|(partition, files)| {
+    partitions
+}
+
+/// The partition that has the most small files of those that are due, and which of them to merge.
+fn due(table: &TableView, rested: Ulid) -> Option<(&Partition, Vec<&Arc<ArchivedFile>>)> {
+    let due = mergeable(table).into_iter().filter_map(|(partition, files)| {
         let rests = files.iter().all(|file| file.made().is_none_or(|made| made < rested));
         let mut small: Vec<_> = files.into_iter().filter(|file| file.bytes < SMALL_BYTES).collect();
         let (many, left_alone) = if rests { (2, 0) } else { (MANY, LEFT_ALONE) };

@@ -65,13 +65,8 @@ const CALLS: &[Call] = &[
     },
     Call {
         file: "services/events/src/archive/store/directory.rs",
-        code: "self.file.flush().and_then(|()| self.file.get_ref().sync_all()).map_err(Error::io(&self.unfinished))?;",
+        code: "self.file.flush().and_then(|()| self.file.get_ref().file().sync_all()).map_err(Error::io(&self.unfinished))?;",
         needed: Needed::Later(&["file:data/events/archive/*.unfinished"]),
-    },
-    Call {
-        file: "services/events/src/archive/store/directory.rs",
-        code: "self.file.get_ref().sync_data()?;",
-        needed: Needed::Leads,
     },
     Call {
         file: "services/events/src/disk.rs",
@@ -92,6 +87,7 @@ const CALLS: &[Call] = &[
         needed: Needed::First(&["dir:data/events/journal", "dir:data/events", "dir:data"]),
     },
     Call { file: "services/events/src/disk.rs", code: "match sync_dir(parent) {", needed: Needed::Leads },
+    Call { file: "services/events/src/disk.rs", code: "self.file.sync_data()?;", needed: Needed::Leads },
     Call {
         file: "services/events/src/journal.rs",
         code: "disk::sync_dir(dir).map_err(OpenError::io(dir))?;",

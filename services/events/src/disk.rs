@@ -2,12 +2,50 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
+    io::{self, Write},
     path::Path,
 };
 
 /// What a file is called until it is whole.
 pub(crate) const UNFINISHED: &str = "unfinished";
+/// Bytes after which a large file that is being written is synced: a sync of the journal, which may have to wait for what
+/// another file has unwritten, waits for no more (decision 47).
+const PIECE_BYTES: usize = 2 << 20;
+
+/// A large file that is being written, synced piece by piece; whoever completes it syncs the last one.
+pub(crate) struct InPieces {
+    file: File,
+    /// Bytes written since the last sync.
+    unwritten: usize,
+}
+
+impl InPieces {
+    /// An empty file, in place of one of the same name.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: File::create(path)?, unwritten: 0 })
+    }
+
+    /// The file itself.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Write for InPieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.unwritten += written;
+        if self.unwritten >= PIECE_BYTES {
+            self.file.sync_data()?;
+            self.unwritten = 0;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Makes a file with these bytes so that after a crash it is there with all of them or not at all. One of the same
 /// name is replaced.

@@ -21,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Events that one flush takes at most: small ones take more memory than bytes while they are sorted.
 const MAX_EVENTS: u64 = 65_536;
 
-/// So many times the bytes that are waited for, and callers do not go first any more.
+/// So many times what one flush takes, and callers do not go first any more.
 const BEHIND: u64 = 3;
 
 /// When the journal is flushed.
@@ -57,7 +57,7 @@ impl EventLog {
             if !self.is_due(flush) {
                 continue;
             }
-            let is_behind = self.index().bytes() >= BEHIND * flush.bytes;
+            let is_behind = self.is_behind(flush);
             let log = Arc::clone(&self);
             let work = move || log.flush(flush.bytes);
             let flushed = leisure::run("flush", Pace::of(is_behind), work, &cancel, || self.archive.stop()).await;
@@ -86,6 +86,11 @@ impl EventLog {
         let is_uncut = index.beginning() < needed;
         let is_much = bytes >= flush.bytes || index.len() >= MAX_EVENTS;
         is_uncut || is_much || age >= i64::try_from(flush.interval.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn is_behind(&self, flush: Flush) -> bool {
+        let index = self.index();
+        index.bytes() >= BEHIND * flush.bytes || index.len() >= BEHIND * MAX_EVENTS
     }
 
     /// Moves the oldest events, at most `bytes` of them (or one), into the archive. Blocks.

@@ -19,7 +19,7 @@ use std::{
 use domain::Timestamp;
 use ulid::Ulid;
 
-use crate::disk;
+use crate::disk::{self, InPieces};
 
 /// How old a client's ULID may be, and how long it is remembered at least.
 pub(crate) const WINDOW: i64 = 24 * HOUR;
@@ -151,7 +151,7 @@ impl Window {
         let path = self.dir.join(format!("{hour}-{next:08}.{SUFFIX}"));
         *next += 1;
         let unfinished = path.with_extension(disk::UNFINISHED);
-        let mut file = BufWriter::new(File::create(&unfinished)?);
+        let mut file = BufWriter::new(InPieces::create(&unfinished)?);
         file.write_all(&[0; HEADER as usize])?;
         let (mut count, mut sparse, mut last) = (0, Vec::new(), None);
         for key in keys {
@@ -168,7 +168,8 @@ impl Window {
         }
         let tail = tail_of(count, &sparse);
         file.write_all(&tail)?;
-        let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let mut file = file.file();
         file.seek(SeekFrom::Start(0))?;
         file.write_all(MAGIC)?;
         file.write_all(&count.to_le_bytes())?;

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
+    fs,
     hash::{BuildHasher as _, RandomState},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
@@ -16,11 +16,7 @@ use std::{
 use object_store::{ObjectStore, local::LocalFileSystem, path::Path as Key};
 
 use super::Error;
-use crate::disk::{self, UNFINISHED};
-
-/// Bytes after which a file that is being written is synced: a sync of the journal, which may have to wait for what another
-/// file has unwritten, waits for no more (decision 47).
-const SYNC_BYTES: usize = 8 << 20;
+use crate::disk::{self, InPieces, UNFINISHED};
 
 /// The directory.
 pub(super) struct Directory {
@@ -36,9 +32,7 @@ pub(super) struct Directory {
 
 /// A file that is being written; without [`Upload::finish`] it never is there.
 pub(crate) struct Upload {
-    file: BufWriter<File>,
-    /// Bytes written since the last sync.
-    unwritten: usize,
+    file: BufWriter<InPieces>,
     unfinished: PathBuf,
     path: PathBuf,
     root: PathBuf,
@@ -71,9 +65,9 @@ impl Directory {
         let directory = path.parent().expect("a file of the archive has a directory");
         fs::create_dir_all(directory).map_err(Error::io(directory))?;
         let unfinished = self.path.join(format!("{}-{number}.{UNFINISHED}", self.process));
-        let file = File::create(&unfinished).map_err(Error::io(&unfinished))?;
+        let file = InPieces::create(&unfinished).map_err(Error::io(&unfinished))?;
         let (root, unsynced) = (self.path.clone(), Arc::clone(&self.unsynced));
-        Ok(Upload { file: BufWriter::new(file), unwritten: 0, unfinished, path, root, unsynced })
+        Ok(Upload { file: BufWriter::new(file), unfinished, path, root, unsynced })
     }
 
     pub(super) fn sync(&self) -> Result<(), Error> {
@@ -102,7 +96,7 @@ impl Directory {
 impl Upload {
     /// Makes the file durable, then gives it its name.
     pub(super) fn finish(&mut self) -> Result<(), Error> {
-        self.file.flush().and_then(|()| self.file.get_ref().sync_all()).map_err(Error::io(&self.unfinished))?;
+        self.file.flush().and_then(|()| self.file.get_ref().file().sync_all()).map_err(Error::io(&self.unfinished))?;
         fs::rename(&self.unfinished, &self.path).map_err(Error::io(&self.path))?;
         // Also the directories that were made for it, by this process or by one that was killed.
         let above = self.path.ancestors().skip(1).take_while(|directory| directory.starts_with(&self.root));
@@ -113,14 +107,7 @@ impl Upload {
 
 impl Write for Upload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.unwritten += written;
-        if self.unwritten >= SYNC_BYTES {
-            self.file.flush()?;
-            self.file.get_ref().sync_data()?;
-            self.unwritten = 0;
-        }
-        Ok(written)
+        self.file.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -17,7 +17,7 @@ use tonic::transport::Channel;
 
 use crate::{
     engine::Engine,
-    load::{FRESH, append, event, send},
+    load::{FRESH, append, event, fresh, send, with_resent},
     report::{Report, Row},
     server::{Server, directory},
 };
@@ -122,8 +122,11 @@ async fn send_slowly(server: &Server, sender: u64, interval: Duration) -> anyhow
     let mut due = tokio::time::Instant::now() + interval.mul_f64(sender as f64 / SENDERS as f64);
     let end = due + HALF_RATE;
     while due < end {
+        let fresh = fresh(&clock, &mut seed);
+        let events = with_resent(&fresh, &before);
+        before = fresh;
         tokio::time::sleep_until(due).await;
-        before = append(&mut client, &clock, &mut seed, &before).await?;
+        append(&mut client, events).await?;
         took.push(due.elapsed());
         due += interval;
     }

@@ -2,13 +2,14 @@
 
 use prost::Message as _;
 
-const PROTOS: [&str; 6] = [
+const PROTOS: [&str; 7] = [
     "annals/common/v1/key.proto",
     "annals/common/v1/reason.proto",
     "annals/things/v1/thing.proto",
     "annals/things/v1/things.proto",
     "annals/events/v1/event.proto",
     "annals/events/v1/events.proto",
+    "annals/search/v1/search.proto",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "cargo tells a build script its directory in the environment only")]

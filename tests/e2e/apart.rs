@@ -1,4 +1,4 @@
-//! Three processes, started by hand as the README says.
+//! Four processes, started by hand as the README says.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -22,12 +22,13 @@ fn free_address() -> SocketAddr {
 }
 
 #[test]
-fn the_three_processes_of_the_readme_work_together() {
-    let [start] = shell_blocks("README.md", "## As three processes").try_into().expect("one block");
+fn the_four_processes_of_the_readme_work_together() {
+    let [start] = shell_blocks("README.md", "## As four processes").try_into().expect("one block");
     let (dir, gateway) = (tempfile::tempdir().expect("a directory"), free_address());
     let start = start
         .replace("127.0.0.1:8081", &free_address().to_string())
         .replace("127.0.0.1:8082", &free_address().to_string())
+        .replace("127.0.0.1:8083", &free_address().to_string())
         .replace("./annals-apart", &dir.path().display().to_string());
     // History waits for the relay, which must be known to events.
     let script = format!(
@@ -43,7 +44,7 @@ fn the_three_processes_of_the_readme_work_together() {
 #[test]
 fn a_service_apart_does_not_start_without_the_key_that_it_shares_with_the_others() {
     let dir = tempfile::tempdir().expect("a directory");
-    for name in ["events", "things", "gateway"] {
+    for name in ["events", "things", "search", "gateway"] {
         let mut command = Command::new("timeout");
         command.arg("20").arg(path(name)).args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(dir.path());
         let output = command.env_remove("ANNALS_PEER_KEY").output().expect("it starts");

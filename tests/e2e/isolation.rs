@@ -68,11 +68,16 @@ impl Scene {
 
     async fn through_the_gateway(&self, caller: &Caller) -> Doors {
         let door = caller.door(self.cluster.gateway).await;
-        Doors { things: door.clone(), events: door }
+        Doors { things: door.clone(), events: door.clone(), search: door }
     }
 
     async fn direct(&self, caller: &Caller) -> Doors {
-        Doors { things: caller.door(self.cluster.things).await, events: caller.door(self.cluster.events).await }
+        let [things, events, search] = [self.cluster.things, self.cluster.events, self.cluster.search];
+        Doors {
+            things: caller.door(things).await,
+            events: caller.door(events).await,
+            search: caller.door(search).await,
+        }
     }
 
     /// The whole matrix as `caller`: nothing leaks, and what they may see they do see.

@@ -14,6 +14,7 @@ mod isolation;
 mod onet;
 mod past;
 mod relationships;
+mod search;
 mod streams;
 mod things;
 mod urls;

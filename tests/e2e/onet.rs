@@ -63,7 +63,18 @@ async fn import(folder: &str, counts: [usize; 5]) {
         assert_eq!(history["items"][0]["ulid"].as_str(), Some(ulid.as_str()), "mutation {place}: {history}");
         assert_eq!(history["items"][0]["mutation_type"], "created");
     }
+    software_developers_are_found_first(&cluster, &set).await;
     a_deletion_takes_its_relationships(&cluster, &set).await;
+}
+
+async fn software_developers_are_found_first(cluster: &Cluster, set: &Set) {
+    let ulid = newest(cluster, set).await;
+    let url = format!("/_/search?q=software+developer&wait_for={ulid}");
+    let found = cluster.http().get(&url).await.expect(200).json();
+    assert_eq!(found["items"][0]["id"], "15-1252.00", "{found}");
+    let tasks = cluster.http().get("/_/search?q=write&type=Task&ns=onet&top_k=2").await.expect(200).json();
+    let tasks = tasks["items"].as_array().unwrap();
+    assert!(!tasks.is_empty() && tasks.iter().all(|task| task["type"] == "Task"), "{tasks:?}");
 }
 
 async fn a_deletion_takes_its_relationships(cluster: &Cluster, set: &Set) {

@@ -55,6 +55,11 @@ const CALLS: &[Call] = &[
     },
     Call {
         file: "services/events/src/archive/catalog/sqlite.rs",
+        code: "connection.query_row(\"pragma wal_checkpoint(passive)\", [], |_| Ok(()))?;",
+        needed: Needed::AfterDeath(&["file:data/events/catalog.db-wal"], &["file:data/events/catalog.db*"]),
+    },
+    Call {
+        file: "services/events/src/archive/catalog/sqlite.rs",
         code: "disk::sync_dir(directory).map_err(Error::io(directory))?;",
         needed: Needed::First(&["dir:data/events"]),
     },
@@ -188,8 +193,16 @@ fn collect(directory: &PathBuf, root: &Path, into: &mut Vec<(String, String)>) {
 }
 
 fn is_sync(line: &str) -> bool {
-    const WORDS: [&str; 7] =
-        ["sync_all(", "sync_data(", "sync_dir(", "sync_ancestors(", "sync_names(", "fsync(", "synchronous"];
+    const WORDS: [&str; 8] = [
+        "sync_all(",
+        "sync_data(",
+        "sync_dir(",
+        "sync_ancestors(",
+        "sync_names(",
+        "fsync(",
+        "synchronous",
+        "wal_checkpoint",
+    ];
     !line.starts_with("//") && !line.contains("fn sync_") && WORDS.iter().any(|word| line.contains(word))
 }
 

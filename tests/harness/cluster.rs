@@ -12,7 +12,8 @@ use std::{
 };
 
 use proto::{
-    events::v1::events_service_client::EventsServiceClient, things::v1::things_service_client::ThingsServiceClient,
+    events::v1::events_service_client::EventsServiceClient, search::v1::search_service_client::SearchServiceClient,
+    things::v1::things_service_client::ThingsServiceClient,
 };
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
@@ -31,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub enum Topology {
     /// `annals serve`.
     AllInOne,
-    /// `things`, `events` and `gateway`.
+    /// `things`, `events`, `search` and `gateway`.
     Separate,
 }
 
@@ -116,6 +117,7 @@ impl Setup {
             gateway: ANY,
             things: ANY,
             events: ANY,
+            search: ANY,
             peer_key: format!("annals_peer_{}", "5".repeat(64)),
             setup: self,
             dir,
@@ -141,6 +143,8 @@ pub struct Cluster {
     pub things: SocketAddr,
     /// Where events listens, if it is a process of its own.
     pub events: SocketAddr,
+    /// Where search listens, if it is a process of its own.
+    pub search: SocketAddr,
     peer_key: String,
     setup: Setup,
     dir: TempDir,
@@ -190,6 +194,11 @@ impl Cluster {
         EventsServiceClient::new(self.channel().await)
     }
 
+    /// Search, through the gateway.
+    pub async fn search(&self) -> SearchServiceClient<Channel> {
+        SearchServiceClient::new(self.channel().await)
+    }
+
     /// `annals ARGUMENTS` against this cluster, from `dir`.
     pub fn annals(&self, dir: &Path) -> Command {
         let mut command = command("annals");
@@ -237,6 +246,7 @@ impl Cluster {
             proxy.target.set(self.events).expect("a proxy has one target");
         }
         self.spawn("things").await;
+        self.spawn("search").await;
         self.spawn("gateway").await;
     }
 
@@ -262,6 +272,7 @@ impl Cluster {
         match name {
             "events" => &mut self.events,
             "things" => &mut self.things,
+            "search" => &mut self.search,
             _ => &mut self.gateway,
         }
     }
@@ -274,7 +285,11 @@ impl Cluster {
             "annals" => command.arg("serve"),
             "events" => &mut command,
             "things" => command.args(["--events", &url(relay_target)]),
-            _ => command.args(["--things", &url(self.things), "--events", &url(self.events)]),
+            "search" => command.args(["--things", &url(self.things), "--events", &url(self.events)]),
+            _ => {
+                let (things, events, search) = (url(self.things), url(self.events), url(self.search));
+                command.args(["--things", &things, "--events", &events, "--search", &search])
+            }
         };
         command.args(["--listen", &listen.to_string()]);
         if self.setup.is_archiving && matches!(name, "annals" | "events") {
@@ -352,7 +367,7 @@ impl Cluster {
     fn servers(&self) -> Vec<SocketAddr> {
         match self.topology {
             Topology::AllInOne => vec![self.gateway],
-            Topology::Separate => vec![self.events, self.things, self.gateway],
+            Topology::Separate => vec![self.events, self.things, self.search, self.gateway],
         }
     }
 

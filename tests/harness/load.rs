@@ -19,21 +19,26 @@ pub async fn send(mut client: EventsServiceClient<Channel>, sender: u64, count: 
     let (clock, mut seed) = (Clock::system(), sender * 2 + 1);
     let (mut stored, mut before): (usize, Vec<Event>) = (0, Vec::new());
     while stored < count {
-        before = append(&mut client, &clock, &mut seed, &before).await?;
+        let fresh = fresh(&clock, &mut seed);
+        append(&mut client, with_resent(&fresh, &before)).await?;
+        before = fresh;
         stored += FRESH;
     }
     Ok(stored)
 }
 
-/// Appends fresh events and some of `before`, which is told as known; returns the fresh ones.
-pub async fn append(
-    client: &mut EventsServiceClient<Channel>,
-    clock: &Clock,
-    seed: &mut u64,
-    before: &[Event],
-) -> anyhow::Result<Vec<Event>> {
-    let fresh: Vec<_> = (0..FRESH).map(|_| event(clock, seed)).collect();
-    let events: Vec<_> = fresh.iter().chain(before.iter().take(RESENT)).cloned().collect();
+/// The events of a batch that were not sent before.
+pub fn fresh(clock: &Clock, seed: &mut u64) -> Vec<Event> {
+    (0..FRESH).map(|_| event(clock, seed)).collect()
+}
+
+/// The events of a batch: the fresh ones and some of `before`.
+pub fn with_resent(fresh: &[Event], before: &[Event]) -> Vec<Event> {
+    fresh.iter().chain(before.iter().take(RESENT)).cloned().collect()
+}
+
+/// Appends a batch, of which what is not fresh is told as known.
+pub async fn append(client: &mut EventsServiceClient<Channel>, events: Vec<Event>) -> anyhow::Result<()> {
     let resent = events.len() - FRESH;
     let request = AppendRequest { events, relay: None };
     let duplicates = loop {
@@ -46,7 +51,7 @@ pub async fn append(
         }
     };
     ensure!(duplicates.len() == resent, "{} of {resent} resent events are told", duplicates.len());
-    Ok(fresh)
+    Ok(())
 }
 
 /// A log line of about 1 KiB: words that repeat and numbers that do not.

@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::{
     aggregate, archive,
     client::{Client, Connection},
-    delete, diff, events, get, history, import, key, link, list, namespace, patch, put, serving, takeover,
+    delete, diff, events, get, history, import, key, link, list, namespace, patch, put, search, serving, takeover,
 };
 
 /// The current state, the whole history and the meaning of everything that has a name.
@@ -26,6 +26,7 @@ Examples:
   annals put example.com/hello --type Note --content 'Hello, world'
   annals get example.com/hello
   annals history example.com/hello
+  annals search hello
   annals get example.com/hello --at 2026-01-31T09:30:00Z
 
 A name is a URL path (/example.com/Hello_world) or plain text (example.com/Hello world).
@@ -38,6 +39,7 @@ enum Command {
     Patch(At<patch::Args>),
     Delete(At<delete::Args>),
     List(At<list::Args>),
+    Search(At<search::Args>),
     Link(At<link::Args>),
     History(At<history::Args>),
     Diff(At<diff::Args>),
@@ -97,6 +99,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Patch(at) => at.run(patch::run).await?,
         Command::Delete(at) => at.run(delete::run).await?,
         Command::List(at) => at.run(list::run).await?,
+        Command::Search(at) => at.run(search::run).await?,
         Command::Link(at) => at.run(link::run).await?,
         Command::History(at) => at.run(history::run).await?,
         Command::Diff(at) => at.run(diff::run).await?,

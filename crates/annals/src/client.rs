@@ -9,6 +9,7 @@ use proto::{
     common::v1::{EntityKind, Key},
     convert,
     events::v1::events_service_client::EventsServiceClient,
+    search::v1::search_service_client::SearchServiceClient,
     things::v1::{
         ResolveNameRequest, ResolveNameResponse, SettleRequest, Thing, things_service_client::ThingsServiceClient,
     },
@@ -51,6 +52,7 @@ pub(crate) struct Connection {
 pub(crate) struct Client {
     things: ThingsServiceClient<Transport>,
     events: EventsServiceClient<Transport>,
+    search: SearchServiceClient<Transport>,
 }
 
 impl Client {
@@ -81,14 +83,15 @@ impl Client {
             request
         };
         let transport = Transport::new(channel.map_err(BoxError::from).map_request(in_its_name));
-        Ok(Self::over(transport.clone(), transport))
+        Ok(Self::over(transport.clone(), transport.clone(), transport))
     }
 
-    /// Calls things and events over these.
-    pub(crate) fn over(things: Transport, events: Transport) -> Self {
+    /// Calls things, events and search over these.
+    pub(crate) fn over(things: Transport, events: Transport, search: Transport) -> Self {
         Self {
             things: ThingsServiceClient::new(things).max_decoding_message_size(MAX_MESSAGE),
             events: EventsServiceClient::new(events).max_decoding_message_size(MAX_MESSAGE),
+            search: SearchServiceClient::new(search).max_decoding_message_size(MAX_MESSAGE),
         }
     }
 
@@ -100,6 +103,11 @@ impl Client {
     /// The events service.
     pub(crate) fn events(&self) -> EventsServiceClient<Transport> {
         self.events.clone()
+    }
+
+    /// The search service.
+    pub(crate) fn search(&self) -> SearchServiceClient<Transport> {
+        self.search.clone()
     }
 
     /// Which name the path stands for, for a read of the past.

@@ -93,6 +93,7 @@ async fn follow(args: Args, client: Client, is_json: bool) -> anyhow::Result<()>
         event_types,
         entity_ns,
         entity_id,
+        all_tenants: false,
     };
     let show = if is_json { Follow::Json } else { Follow::Text };
     let mut last = request.cursor.clone();

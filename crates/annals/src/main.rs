@@ -23,6 +23,7 @@ mod namespace;
 mod patch;
 mod put;
 mod render;
+mod search;
 mod serving;
 mod takeover;
 mod write;

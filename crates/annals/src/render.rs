@@ -5,6 +5,7 @@
 mod aggregate;
 mod diff;
 mod event;
+mod hit;
 mod page;
 mod state;
 
@@ -14,6 +15,7 @@ pub(crate) use self::{
     aggregate::aggregate,
     diff::diff,
     event::{Follow, events},
+    hit::hits,
     page::{history, relationships, things},
     state::{deleted, linked, namespace, relationship, thing, written},
 };

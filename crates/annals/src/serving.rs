@@ -45,7 +45,7 @@ A flag counts more than the variable, the variable more than the file.";
 
 /// The command, with a flag for each setting.
 pub(crate) fn command() -> clap::Command {
-    let about = "Run everything in this process: things, events and the gateway";
+    let about = "Run everything in this process: things, events, search and the gateway";
     serve::config::command::<Settings>(clap::Command::new(NAME).about(about), &[]).after_help(AFTER)
 }
 
@@ -69,14 +69,15 @@ pub(crate) async fn run(matches: &ArgMatches, mistakes: Vec<Mistake>) -> anyhow:
 
     let events = events::open(events, &context).await?;
     let things = things::open(things, &context, events.peer().signed(context.credentials())).await?;
-    let gateway = gateway::open(&context, &things.peer(), &events.peer());
-    let client = Client::over(transport(things.peer()), transport(events.peer()));
+    let search = search::open(&context, events.peer(), things.peer()).await?;
+    let gateway = gateway::open(&context, &things.peer(), &events.peer(), &search.peer());
+    let client = Client::over(transport(things.peer()), transport(events.peer()), transport(search.peer()));
     let welcome = match (own.demo, context.keyring.is_open()) {
         (true, _) => Welcome::Demo,
         (false, true) => Welcome::Open,
         (false, false) => Welcome::Keyed,
     };
-    let server = Server::bind(config.listen, context, vec![events, things, gateway]).await?;
+    let server = Server::bind(config.listen, context, vec![events, things, search, gateway]).await?;
     if own.demo {
         demo::load(&client).await.context("the demo cannot be loaded")?;
     }

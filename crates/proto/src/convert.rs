@@ -17,7 +17,7 @@ pub use diff::change_to_wire;
 pub use event::{NewEvent, event_from_wire, event_to_wire, new_event};
 pub use event_as_of::{as_of, as_of_to_wire};
 pub use key::{canonical_key, key_to_wire, name_to_wire, reference};
-pub use mutation::{mutation_event, mutation_to_wire, state_to_wire};
+pub use mutation::{mutation, mutation_event, mutation_to_wire, state_to_wire};
 pub use patch::{Edit, ThingPatch, thing_patch};
 pub use thing::{
     NewRelationship, condition, embedding, namespace_to_wire, relationship_body, relationship_to_wire, thing_body,

@@ -44,6 +44,20 @@ pub mod events {
     }
 }
 
+/// `annals.search.v1`.
+pub mod search {
+    /// The search service.
+    pub mod v1 {
+        #![allow(
+            missing_docs,
+            clippy::pedantic,
+            clippy::disallowed_methods,
+            reason = "generated from commented protos"
+        )]
+        tonic::include_proto!("annals.search.v1");
+    }
+}
+
 /// Every file of the protos and what they import, as an encoded `google.protobuf.FileDescriptorSet`; for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use domain::Invalid;
-use http::{Extensions, HeaderMap};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 /// The longest that a unary call may take; a caller may ask for less.
@@ -49,11 +49,20 @@ impl Deadline {
     pub fn remaining(self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
     }
+
+    /// What is left, as the `grpc-timeout` of a call to another service.
+    pub(crate) fn to_header(self) -> HeaderValue {
+        let millis = self.remaining().as_millis().clamp(1, 99_999_999);
+        HeaderValue::try_from(format!("{millis}m")).expect("digits are visible ASCII")
+    }
 }
+
+/// The header of a call that says how long it may take.
+pub(crate) const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The caller's `grpc-timeout`: at most eight digits and a unit (gRPC over HTTP/2, "Requests").
 pub fn requested(headers: &HeaderMap) -> Result<Option<Duration>, Invalid> {
-    let Some(value) = headers.get("grpc-timeout") else {
+    let Some(value) = headers.get(TIMEOUT_HEADER) else {
         return Ok(None);
     };
     parse(value.as_bytes()).map(Some).ok_or_else(|| Invalid {

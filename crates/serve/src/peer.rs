@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use futures::TryFutureExt as _;
 use futures::future::BoxFuture;
-use http::{Request, Response, Uri};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request, Response, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -22,7 +23,8 @@ use tonic::service::Routes;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _, service_fn};
 
-use crate::auth::Credentials;
+use crate::auth::{CALLER_HEADER, Credentials, TENANT_HEADER};
+use crate::deadline::{Deadline, TIMEOUT_HEADER};
 use crate::layers::{self, until};
 use crate::reflection;
 use crate::refusal::Refusal;
@@ -66,9 +68,23 @@ impl Peer {
     #[must_use]
     pub fn signed(self, credentials: Credentials) -> Self {
         Self(BoxCloneSyncService::new(self.0.map_request(move |mut request: Request<Body>| {
-            if !request.headers().contains_key(http::header::AUTHORIZATION) {
+            if !request.headers().contains_key(AUTHORIZATION) {
                 credentials.sign(request.headers_mut());
             }
+            request
+        })))
+    }
+
+    /// The same peer for what has to be asked to answer a call with these `headers`: in the name of the same caller, with
+    /// what is left of the call's time.
+    #[must_use]
+    pub fn for_call(self, headers: &HeaderMap, deadline: Deadline) -> Self {
+        let names = [AUTHORIZATION, CALLER_HEADER, TENANT_HEADER];
+        let passed = names.into_iter().filter_map(|name| headers.get(&name).cloned().map(|value| (name, value)));
+        let passed: HeaderMap = passed.collect();
+        Self(BoxCloneSyncService::new(self.0.map_request(move |mut request: Request<Body>| {
+            request.headers_mut().insert(TIMEOUT_HEADER, deadline.to_header());
+            request.headers_mut().extend(passed.clone());
             request
         })))
     }

@@ -9,8 +9,9 @@ fn peer() -> Peer {
     Peer::local(register(Router::new()).into())
 }
 
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
     "annals.events.v1.EventsService",
+    "annals.search.v1.SearchService",
     "annals.things.v1.ThingsService",
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",

@@ -11,8 +11,8 @@ use proto::events::v1::{
     AggregateRequest, AggregateResponse, AppendRequest, AppendResponse, AppendStreamRequest, AppendStreamResponse,
     Archive, CompactArchiveRequest, CompactArchiveResponse, DiffRequest, DiffResponse, ExpireArchiveRequest,
     ExpireArchiveResponse, GetArchiveRequest, HistoryRequest, HistoryResponse, ListStatesAtRequest,
-    ListStatesAtResponse, QueryRequest, QueryResponse, StateAtRequest, StateAtResponse, SubscribeRequest,
-    SubscribeResponse, VerifyArchiveRequest, VerifyArchiveResponse,
+    ListStatesAtResponse, QueryRequest, QueryResponse, ResolveCursorRequest, ResolveCursorResponse, StateAtRequest,
+    StateAtResponse, SubscribeRequest, SubscribeResponse, VerifyArchiveRequest, VerifyArchiveResponse,
 };
 use tokio::sync::Notify;
 use tonic::service::Routes;
@@ -133,6 +133,13 @@ impl EventsService for Stub {
     async fn append(&self, request: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
         let ulids = request.get_ref().events.iter().map(|_| "stored".to_owned()).collect();
         Ok(Response::new(AppendResponse { ulids, ..AppendResponse::default() }))
+    }
+
+    async fn resolve_cursor(
+        &self,
+        _: Request<ResolveCursorRequest>,
+    ) -> Result<Response<ResolveCursorResponse>, Status> {
+        Ok(Response::new(ResolveCursorResponse::default()))
     }
 
     type AppendStreamStream = BoxStream<'static, Result<AppendStreamResponse, Status>>;

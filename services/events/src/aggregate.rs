@@ -108,7 +108,8 @@ fn require_every_mutation(caller: &Caller, filter: &Filter) -> Result<(), Refusa
 impl Filter {
     /// The filter as conditions on columns.
     fn conditions(&self) -> Vec<Condition> {
-        let Self { event_types, about, kind, times } = self;
+        // The snapshot is of one tenant.
+        let Self { event_types, all_tenants: _, about, kind, times } = self;
         let is = |column: &str, text: &str| Condition::OneOf(column.into(), vec![text.into()]);
         let mut conditions = vec![Condition::During("timestamp".into(), times.clone())];
         if !event_types.is_empty() {

@@ -122,6 +122,7 @@ impl Asked {
         Filter {
             event_types: self.types.iter().map(|word| word.parse().unwrap()).collect(),
             about: self.ns.map_or(About::Anything, |ns| About::Namespace(ns.parse().unwrap())),
+            all_tenants: false,
             kind: None,
             times: self.times.map_or(i64::MIN..i64::MAX, |(from, to)| start + 1_000 * from..start + 1_000 * to),
         }

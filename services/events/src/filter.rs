@@ -28,6 +28,8 @@ const MOST_EVENTS: usize = 1_001;
 pub(crate) struct Filter {
     /// One of these types; empty is any.
     pub(crate) event_types: Vec<EventType>,
+    /// Of every tenant, not of the caller's alone.
+    pub(crate) all_tenants: bool,
     pub(crate) about: About,
     pub(crate) kind: Option<EntityKind>,
     /// Taken in within, in milliseconds.
@@ -36,8 +38,8 @@ pub(crate) struct Filter {
 
 impl Default for Filter {
     fn default() -> Self {
-        let (event_types, about, kind) = Default::default();
-        Self { event_types, about, kind, times: i64::MIN..i64::MAX }
+        let (event_types, all_tenants, about, kind) = Default::default();
+        Self { event_types, all_tenants, about, kind, times: i64::MIN..i64::MAX }
     }
 }
 
@@ -205,7 +207,7 @@ fn archived(
 
 /// The filter in the words of the index. It lets too much through where hashes are equal, never too little.
 struct InIndex {
-    tenant: TenantNo,
+    tenant: Option<TenantNo>,
     event_types: Vec<u32>,
     ns: Option<u32>,
     entities: Vec<u64>,
@@ -223,11 +225,11 @@ impl InIndex {
             }
         };
         let event_types = filter.event_types.iter().map(|word| log.keys.word(word.as_str())).collect();
-        Self { tenant, event_types, ns, entities }
+        Self { tenant: (!filter.all_tenants).then_some(tenant), event_types, ns, entities }
     }
 
     fn has(&self, row: &Row) -> bool {
-        row.tenant() == self.tenant
+        self.tenant.is_none_or(|tenant| row.tenant() == tenant)
             && (self.event_types.is_empty() || self.event_types.contains(&row.event_type))
             && self.ns.is_none_or(|ns| ns == row.ns)
             && (self.entities.is_empty() || self.entities.contains(&row.entity))
@@ -245,7 +247,8 @@ impl Filter {
         let is_kind = self.kind.is_none_or(|kind| event.entity_kind == i32::from(entity_kind_to_wire(kind)));
         let is_type =
             self.event_types.is_empty() || self.event_types.iter().any(|word| word.as_str() == event.event_type);
-        is_about && is_kind && is_type && event.tenant == caller.tenant.as_str()
+        let is_theirs = self.all_tenants || event.tenant == caller.tenant.as_str();
+        is_about && is_kind && is_type && is_theirs
     }
 
     /// The filter in the words of the archive.
@@ -261,6 +264,7 @@ impl Filter {
             entity_id,
             entity_kind: self.kind.map(EntityKind::as_str),
             times: self.times.clone(),
+            tenant: (!self.all_tenants).then(|| tenant.clone()),
             ..Wanted::of(tenant.clone())
         }
     }

@@ -16,9 +16,9 @@ use proto::{
         self as wire, AggregateRequest, AggregateResponse, AppendRequest, AppendResponse, AppendStreamRequest,
         AppendStreamResponse, CompactArchiveRequest, CompactArchiveResponse, DiffRequest, DiffResponse,
         ExpireArchiveRequest, ExpireArchiveResponse, GetArchiveRequest, HistoryRequest, HistoryResponse,
-        ListStatesAtRequest, ListStatesAtResponse, QueryRequest, QueryResponse, StateAtRequest, StateAtResponse,
-        SubscribeRequest, SubscribeResponse, VerifyArchiveRequest, VerifyArchiveResponse,
-        events_service_server::EventsService,
+        ListStatesAtRequest, ListStatesAtResponse, QueryRequest, QueryResponse, ResolveCursorRequest,
+        ResolveCursorResponse, StateAtRequest, StateAtResponse, SubscribeRequest, SubscribeResponse,
+        VerifyArchiveRequest, VerifyArchiveResponse, events_service_server::EventsService,
     },
 };
 use serve::{
@@ -209,8 +209,9 @@ impl EventsService for Grpc {
 
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<Self::SubscribeStream>, Status> {
         let caller = Caller::of(request.extensions())?.clone();
-        let SubscribeRequest { cursor, start, event_types, entity_ns, entity_id } = request.into_inner();
+        let SubscribeRequest { cursor, start, event_types, entity_ns, entity_id, all_tenants } = request.into_inner();
         let filter = filter(&event_types, &entity_ns, &entity_id, 0).map_err(Refusal::from)?;
+        let filter = Filter { all_tenants, ..filter };
         let start = start_of(cursor, start).map_err(Refusal::from)?;
         let signs = self.log.subscribe(&caller, filter, &start, self.draining.clone())?;
         let log = Arc::clone(&self.log);
@@ -219,6 +220,16 @@ impl EventsService for Grpc {
             Ok(SubscribeResponse { event, cursor: log.cursor(resume).to_string() })
         });
         Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn resolve_cursor(
+        &self,
+        request: Request<ResolveCursorRequest>,
+    ) -> Result<Response<ResolveCursorResponse>, Status> {
+        let (_, extensions, ResolveCursorRequest { wait_for }) = request.into_parts();
+        let (caller, deadline) = (Caller::of(&extensions)?, Deadline::of(&extensions));
+        let position = self.log.resolve_cursor(caller, &wait_for, deadline).await?;
+        Ok(Response::new(ResolveCursorResponse { cursor: self.log.cursor(position).to_string() }))
     }
 
     async fn get_archive(&self, request: Request<GetArchiveRequest>) -> Result<Response<wire::Archive>, Status> {

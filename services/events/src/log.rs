@@ -12,7 +12,7 @@ use domain::{Clock, Cursor, Entity, EntityKind, Invalid, Mutation, TenantId, Tim
 use prost::Message as _;
 use proto::{
     common::v1::Reason,
-    convert::{entity_kind_to_wire, event_from_wire, timestamp_to_wire},
+    convert::{self, entity_kind_to_wire, timestamp_to_wire},
     events::v1 as wire,
 };
 use serve::{health::Readiness, refusal::Refusal};
@@ -213,17 +213,9 @@ pub(crate) fn read(reader: &mut Reader, location: Location) -> Result<wire::Even
     Ok(event)
 }
 
-/// What an event of a relay says.
+/// What a stored event of a relay says.
 pub(crate) fn mutation(event: wire::Event) -> Result<Mutation, Refusal> {
-    let parse = || {
-        let event = event_from_wire(event)?;
-        let missing = |field| Invalid::new(field, "is missing in a stored mutation");
-        let entity = event.body.entity.ok_or_else(|| missing("entity_id"))?;
-        let data = event.body.data.ok_or_else(|| missing("data"))?;
-        let metadata = event.body.metadata.ok_or_else(|| missing("metadata"))?;
-        Mutation::from_event(event.ulid, entity, data.as_str(), metadata.as_str())
-    };
-    parse().map_err(Refusal::internal)
+    convert::mutation(event).map_err(Refusal::internal)
 }
 
 /// Whether both are the same name; the type may have changed.

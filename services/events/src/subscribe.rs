@@ -65,6 +65,9 @@ impl EventLog {
         draining: CancellationToken,
     ) -> Result<impl Stream<Item = Result<Sign, Refusal>> + use<>, Refusal> {
         caller.require_read_events()?;
+        if filter.all_tenants {
+            caller.require_peer()?;
+        }
         let position = match start {
             Start::Now => self.index().end(),
             Start::Beginning => 0,

@@ -9,6 +9,25 @@ use serve::{auth::Caller, deadline::Deadline, refusal::Refusal};
 use crate::EventLog;
 
 impl EventLog {
+    /// A position behind a write, once that is here: of a ULID or a cursor.
+    pub(crate) async fn resolve_cursor(
+        self: &Arc<Self>,
+        caller: &Caller,
+        wait_for: &str,
+        deadline: Option<Deadline>,
+    ) -> Result<u64, Refusal> {
+        caller.require_read_events()?;
+        if wait_for.is_empty() {
+            return Err(Refusal::invalid_field("wait_for", "is required"));
+        }
+        self.wait_for(caller, wait_for, deadline).await?;
+        let Ok(ulid) = parse_ulid("wait_for", wait_for) else { return self.offset_of("wait_for", wait_for) };
+        let tenant = self.tenant_number(&caller.tenant);
+        let index = self.index();
+        // What is not in the journal any more is in front of it.
+        Ok(index.offset_of(tenant, ulid).map_or(index.beginning(), |offset| offset + 1))
+    }
+
     /// Returns once the event of a ULID, or everything up to a cursor, is here; `UNAVAILABLE RELAY_BEHIND` a little
     /// before the deadline. Empty waits for nothing.
     pub(crate) async fn wait_for(

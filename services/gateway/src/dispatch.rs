@@ -18,7 +18,9 @@ use crate::call::Call;
 use crate::problem::Problem;
 use crate::relay::Protocol;
 use crate::route::Route;
-use crate::{Gateway, aggregate, events, html, list, namespace, openapi, reason, relationship, reply, tail, thing};
+use crate::{
+    Gateway, aggregate, events, html, list, namespace, openapi, reason, relationship, reply, search, tail, thing,
+};
 
 /// How long after the deadline an answer of a service, which keeps the same one, may still come.
 const GRACE: Duration = Duration::from_millis(100);
@@ -95,6 +97,10 @@ async fn answer(gateway: &Gateway, call: &Call, route: Route<'_>, body: Body) ->
         Route::Tail => {
             only_read(method)?;
             tail::read(gateway, call).await
+        }
+        Route::Search => {
+            only_read(method)?;
+            search::read(gateway, call).await
         }
         Route::Landing => {
             only_read(method)?;

@@ -27,6 +27,7 @@ mod relationship;
 mod relay;
 mod reply;
 mod route;
+mod search;
 mod tail;
 mod thing;
 mod view;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use proto::events::v1::events_service_client::EventsServiceClient;
+use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::things::v1::things_service_client::ThingsServiceClient;
 use serve::{Context, Peer, Service, Tasks};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +49,8 @@ serve::settings! {
         pub things: http::Uri = "http://127.0.0.1:8081",
         /// Address of the events service.
         pub events: http::Uri = "http://127.0.0.1:8082",
+        /// Address of the search service.
+        pub search: http::Uri = "http://127.0.0.1:8083",
     }
 }
 
@@ -60,6 +64,7 @@ struct Gateway(Arc<Shared>);
 struct Shared {
     things: ThingsServiceClient<Peer>,
     events: EventsServiceClient<Peer>,
+    search: SearchServiceClient<Peer>,
     relay: relay::Relay,
     callers: caller::Callers,
     draining: CancellationToken,
@@ -67,17 +72,19 @@ struct Shared {
 
 /// The gateway before these services, on `Service::http`. It has no gRPC methods of its own.
 ///
-/// `things` and `events` must not be [signed](Peer::signed): a call without a key is an anonymous one.
-pub fn open(context: &Context, things: &Peer, events: &Peer) -> Service {
+/// None of these may be [signed](Peer::signed): a call without a key is an anonymous one.
+pub fn open(context: &Context, things: &Peer, events: &Peer, search: &Peer) -> Service {
     let tasks = Tasks::new("gateway");
     health::follow("things", things, context, &tasks);
     health::follow("events", events, context, &tasks);
+    health::follow("search", search, context, &tasks);
     let callers = caller::Callers::new(context);
     let gateway = Gateway(Arc::new(Shared {
         things: ThingsServiceClient::new(things.clone()).max_decoding_message_size(ANSWER_BYTES),
         events: EventsServiceClient::new(events.clone()).max_decoding_message_size(ANSWER_BYTES),
+        search: SearchServiceClient::new(search.clone()).max_decoding_message_size(ANSWER_BYTES),
         callers: callers.clone(),
-        relay: relay::Relay::new(things.clone(), events.clone(), callers, context),
+        relay: relay::Relay::new([things, events, search].map(Clone::clone), callers, context),
         draining: context.draining.clone(),
     }));
     let urls = Router::new().fallback(dispatch::dispatch).with_state(gateway);
@@ -92,5 +99,9 @@ impl Gateway {
 
     fn events(&self) -> EventsServiceClient<Peer> {
         self.0.events.clone()
+    }
+
+    fn search(&self) -> SearchServiceClient<Peer> {
+        self.0.search.clone()
     }
 }

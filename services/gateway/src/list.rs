@@ -12,10 +12,18 @@ use crate::call::Call;
 use crate::json::{self, Writer};
 use crate::negotiate::{self, Representation};
 use crate::problem::Problem;
-use crate::{Gateway, past, reply};
+use crate::{Gateway, past, reply, search};
 
-/// GET and HEAD: `ns` is still percent-encoded.
+/// GET and HEAD: `ns` is still percent-encoded. With `q` its things are searched.
 pub(crate) async fn read(gateway: &Gateway, call: &Call, ns: &str) -> Result<Response, Problem> {
+    if search::is_asked(call)? {
+        let ns = namespace(ns)?;
+        let url = domain::url::namespace(&ns);
+        if call.path() != url {
+            return Ok(reply::redirect(call, &url));
+        }
+        return search::read_in(gateway, call, &ns).await;
+    }
     let query = call.query(&["type", "at", "page_size", "page_token"])?;
     let (page, as_of) = (query.page()?, query.as_of("at")?);
     let ns = namespace(ns)?;

@@ -8,7 +8,9 @@ async fn main() -> anyhow::Result<()> {
     let (config, addresses): (serve::Config, gateway::Config) = serve::config::load(program, &[])?;
     let context = Context::open(&config)?;
     context.require_peer_key()?;
-    let gateway = gateway::open(&context, &Peer::remote(addresses.things), &Peer::remote(addresses.events));
+    let gateway::Config { things, events, search } = addresses;
+    let [things, events, search] = [things, events, search].map(Peer::remote);
+    let gateway = gateway::open(&context, &things, &events, &search);
     serve::run(&config, context, vec![gateway]).await?;
     Ok(())
 }

@@ -18,6 +18,7 @@ pub(crate) fn landing() -> String {
         json.text("relationship", "/_/relationships/{ns}/{id}");
         json.text("namespace", "/_/namespaces/{ns}");
         json.text("events", "/_/events");
+        json.text("search", "/_/search?q=");
         json.text("openapi", "/_/openapi.json");
         json.text("ready", "/_/readyz");
         json.text("metrics", "/_/metrics");

@@ -22,6 +22,7 @@ use crate::problem::Problem;
 
 const THINGS: &str = "/annals.things.v1.ThingsService/";
 const EVENTS: &str = "/annals.events.v1.EventsService/";
+const SEARCH: &str = "/annals.search.v1.SearchService/";
 
 /// How gRPC is called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,19 +49,21 @@ impl Protocol {
 pub(crate) struct Relay {
     things: Peer,
     events: Peer,
+    search: Peer,
     /// Health and reflection, and that there is nothing else.
     own: Router,
     callers: Callers,
 }
 
 impl Relay {
-    pub(crate) fn new(things: Peer, events: Peer, callers: Callers, context: &Context) -> Self {
+    /// Before things, events and search.
+    pub(crate) fn new(services: [Peer; 3], callers: Callers, context: &Context) -> Self {
         let own = serve::health::register(Router::new(), &context.readiness);
         let own = serve::reflection::register(own).fallback(async || {
             Status::from(Refusal::new(Reason::MethodUnknown, "no such method")).into_http::<axum::body::Body>()
         });
-        let [things, events] = [things, events].map(|peer| peer.draining(context.draining.clone()));
-        Self { things, events, own, callers }
+        let [things, events, search] = services.map(|peer| peer.draining(context.draining.clone()));
+        Self { things, events, search, own, callers }
     }
 
     /// The answer to a call.
@@ -100,6 +103,9 @@ impl Service<Request<Body>> for Relay {
         if path.starts_with(EVENTS) {
             return self.events.call(request);
         }
+        if path.starts_with(SEARCH) {
+            return self.search.call(request);
+        }
         let answer = self.own.clone().oneshot(request.map(axum::body::Body::new));
         Box::pin(async move { answer.await.map(|answer| answer.map(Body::new)) })
     }
@@ -126,7 +132,7 @@ mod tests {
     fn every_service_of_the_protos_is_relayed() {
         for service in serve::reflection::service_names() {
             let prefix = format!("/{service}/");
-            assert!([THINGS, EVENTS].contains(&prefix.as_str()), "{service}");
+            assert!([THINGS, EVENTS, SEARCH].contains(&prefix.as_str()), "{service}");
         }
     }
 }

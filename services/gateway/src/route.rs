@@ -23,6 +23,8 @@ pub(crate) enum Route<'a> {
     Aggregate,
     /// `/_/events/tail`.
     Tail,
+    /// `/_/search`.
+    Search,
     /// `/_/openapi.json`.
     OpenApi,
     /// `/_/reasons/{reason}`.
@@ -54,6 +56,7 @@ impl<'a> Route<'a> {
             "events" => return Self::Events,
             "events/aggregate" => return Self::Aggregate,
             "events/tail" => return Self::Tail,
+            "search" => return Self::Search,
             "openapi.json" => return Self::OpenApi,
             "style.css" => return Self::Style,
             _ => {}
@@ -77,6 +80,7 @@ impl<'a> Route<'a> {
             Self::Events => "/_/events",
             Self::Aggregate => "/_/events/aggregate",
             Self::Tail => "/_/events/tail",
+            Self::Search => "/_/search",
             Self::OpenApi => "/_/openapi.json",
             Self::Reason(_) => "/_/reasons/{reason}",
             Self::Style => "/_/style.css",
@@ -110,6 +114,7 @@ mod tests {
         assert_eq!(Route::of("/_/events"), Route::Events);
         assert_eq!(Route::of("/_/events/aggregate"), Route::Aggregate);
         assert_eq!(Route::of("/_/events/tail"), Route::Tail);
+        assert_eq!(Route::of("/_/search"), Route::Search);
         assert_eq!(Route::of("/_/relationships/onet/a/b"), Route::Relationship("/onet/a/b"));
         assert_eq!(Route::of("/_/namespaces/github.com/repos"), Route::Namespace("github.com/repos"));
         assert_eq!(Route::of("/_/reasons/NOT_FOUND"), Route::Reason("NOT_FOUND"));

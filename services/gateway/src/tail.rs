@@ -39,6 +39,7 @@ pub(crate) async fn read(gateway: &Gateway, call: &Call) -> Result<Response, Pro
         event_types: event_types(&query),
         entity_ns: query.text_or_empty("ns"),
         entity_id: query.text_or_empty("id"),
+        all_tenants: false,
     };
     let messages = gateway.events().subscribe(call.stream(request)).await?.into_inner();
     let texts = messages.map(|message| Ok::<_, std::convert::Infallible>(text(message)));

@@ -70,6 +70,7 @@ const THINGS: &str = "/{ns}/";
 const RELATIONSHIP: &str = "/_/relationships/{ns}/{id}";
 const NAMESPACE: &str = "/_/namespaces/{ns}";
 const EVENTS: &str = "/_/events";
+const SEARCH: &str = "/_/search";
 const AGGREGATE: &str = "/_/events/aggregate";
 /// The columns of text that figures are asked for by.
 const TEXTS: [&str; 15] = [
@@ -139,6 +140,17 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
         Ask::get(THINGS, format!("{list}?at={ulid}&page_size=1000")),
         Ask::get(THINGS, format!("{list}?at={ulid}&type={}", secret.texts.r#type)),
         Ask::get(THINGS, format!("{list}?at={ulid}&page_size=1&page_token={}", token("ListStatesAt"))),
+    ]);
+    // In quotes: what is one letter away is another text.
+    let (word, times) = (&secret.texts.content, "updated_from=2020-01-01T00:00:00Z&updated_until=2999-01-01T00:00:00Z");
+    asks.extend([
+        Ask::get(SEARCH, format!("{SEARCH}?q=%22{word}%22&top_k=1000&mode=lexical")),
+        Ask::get(SEARCH, format!("{SEARCH}?q=mk*&ns={ns}&top_k=1000&{times}")),
+        Ask::get(SEARCH, format!("{SEARCH}?q=mk*&ns_prefix={ns}&type={}&top_k=1000", secret.texts.r#type)),
+        Ask::get(SEARCH, format!("{SEARCH}?q=%22{word}%22&wait_for={ulid}")).header("grpc-timeout", "500m"),
+        Ask::get(THINGS, format!("{list}?q=%22{word}%22&mode=lexical&{times}")),
+        Ask::get(THINGS, format!("{list}?q=mk*&top_k=1000&type={}", secret.texts.r#type)),
+        Ask::get(THINGS, format!("{list}?q=%22{word}%22&wait_for={ulid}")).header("grpc-timeout", "500m"),
     ]);
     let (event_type, entity) = (&secret.event_type, secret.entity_id().replace('#', "%23"));
     let all = "page_size=1000&order=newest_first&from=2020-01-01T00:00:00Z&to=2999-01-01T00:00:00Z";

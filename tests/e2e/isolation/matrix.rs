@@ -27,6 +27,7 @@ const IN_VAIN: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), 
 pub(crate) struct Doors {
     pub(crate) things: Door,
     pub(crate) events: Door,
+    pub(crate) search: Door,
 }
 
 /// What one caller's cells have shown.
@@ -141,8 +142,12 @@ impl<'a> Matrix<'a> {
     }
 
     async fn call(&self, cell: &Cell<'a>, request: Vec<u8>) -> Answer {
-        let is_things = cell.method.parent_service().name() == "ThingsService";
-        let door = if is_things { &self.doors.things } else { &self.doors.events };
+        let door = match cell.method.parent_service().name() {
+            "ThingsService" => &self.doors.things,
+            "EventsService" => &self.doors.events,
+            "SearchService" => &self.doors.search,
+            other => panic!("say here where {other} is called"),
+        };
         if cell.path.last().is_none_or(|field| field.name() != "wait_for") {
             return door.call(&cell.method, request, cell.number, None).await;
         }

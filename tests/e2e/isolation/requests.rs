@@ -8,9 +8,10 @@ use proto::{
     common::v1::{EntityKind, Key},
     events::v1::{
         AggregateRequest, AppendRequest, AppendStreamRequest, AsOf, Column, DiffRequest, Event, Function,
-        HistoryRequest, ListStatesAtRequest, Measure, QueryRequest, RelayBatch, Start, StateAtRequest,
-        SubscribeRequest, TextFilter, as_of,
+        HistoryRequest, ListStatesAtRequest, Measure, QueryRequest, RelayBatch, ResolveCursorRequest, Start,
+        StateAtRequest, SubscribeRequest, TextFilter, as_of,
     },
+    search::v1::SearchRequest,
     things::v1::{
         BatchGetThingsRequest, DeleteRelationshipRequest, DeleteThingRequest, GetRelationshipRequest, GetThingRequest,
         ImportRow, ImportThingsRequest, ListRelationshipsRequest, ListThingsRequest, PatchThingRequest,
@@ -63,6 +64,7 @@ pub(crate) fn is_read(method: &MethodDescriptor) -> bool {
         "Query",
         "Aggregate",
         "Subscribe",
+        "Search",
     ];
     reads.iter().any(|verb| method.name().starts_with(verb))
 }
@@ -114,10 +116,12 @@ fn text(field: &str, secret: &Secret) -> String {
     let texts = &secret.texts;
     let object = |text: &str| format!(r#"{{"m":"{text}"}}"#);
     match field {
-        "ns" | "entity_ns" | "dispatch_namespace" => secret.ns.clone(),
+        "ns" | "ns_prefix" | "entity_ns" | "dispatch_namespace" => secret.ns.clone(),
+        // In quotes: what is one letter away is another text.
+        "query" => format!("\"{}\"", texts.content),
         "preferred_variants" => secret.variant.clone(),
         "event_type" | "event_types" => secret.event_type.clone(),
-        "type" | "entity_type" => texts.r#type.clone(),
+        "type" | "types" | "entity_type" => texts.r#type.clone(),
         "content" => texts.content.clone(),
         "code" => texts.code.clone(),
         "data" | "data_patch" | "metadata" => object(&texts.data),
@@ -235,6 +239,11 @@ fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>) -> Option
             ..Default::default()
         }
         .encode_to_vec(),
+        "ResolveCursor" => ResolveCursorRequest::default().encode_to_vec(),
+        "Search" => {
+            // All texts begin so.
+            SearchRequest { query: "mk*".into(), top_k: WHOLE, ..Default::default() }.encode_to_vec()
+        }
         _ => return None,
     })
 }

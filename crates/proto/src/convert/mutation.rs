@@ -1,8 +1,8 @@
 //! Mutations and states of the past.
 
-use domain::{EventType, Mutation, MutationType, Provenance, State, TenantId, Timestamp};
+use domain::{EventType, Invalid, Mutation, MutationType, Provenance, State, TenantId, Timestamp};
 
-use super::{entity_kind_to_wire, relationship_to_wire, thing_to_wire, timestamp_to_wire};
+use super::{entity_kind_to_wire, event_from_wire, relationship_to_wire, thing_to_wire, timestamp_to_wire};
 use crate::events::v1 as wire;
 
 /// On the wire, whole: who may see what of it is the service's to decide before.
@@ -55,4 +55,14 @@ pub fn mutation_event(tenant: &TenantId, mutation: &Mutation) -> wire::Event {
         tenant: tenant.as_str().into(),
         ..wire::Event::default()
     }
+}
+
+/// The mutation that such an event says.
+pub fn mutation(event: wire::Event) -> Result<Mutation, Invalid> {
+    let event = event_from_wire(event)?;
+    let missing = |field| Invalid::new(field, "is missing in a stored mutation");
+    let entity = event.body.entity.ok_or_else(|| missing("entity_id"))?;
+    let data = event.body.data.ok_or_else(|| missing("data"))?;
+    let metadata = event.body.metadata.ok_or_else(|| missing("metadata"))?;
+    Mutation::from_event(event.ulid, entity, data.as_str(), metadata.as_str())
 }

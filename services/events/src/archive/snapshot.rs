@@ -71,7 +71,8 @@ impl Archive {
         let offsets = offsets.start.max(table.position())..offsets.end;
         let (objects, _) = self.store.object(table.loaded.metadata.location(), Reader::Caller)?;
         let opener = Arc::new(Opener::new(objects, Arc::clone(&self.footers)));
-        Ok(Snapshot { _view: view, tenant: wanted.tenant.clone(), files, opener, recent, offsets })
+        let tenant = wanted.tenant.clone().expect("a snapshot is of one tenant");
+        Ok(Snapshot { _view: view, tenant, files, opener, recent, offsets })
     }
 
     fn part_of(&self, file: &ArchivedFile) -> Result<PartitionedFile, Error> {

@@ -32,7 +32,8 @@ pub(crate) const COLUMNS: [&str; 8] =
 /// Which rows; each condition that is given must hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
-    pub(crate) tenant: TenantId,
+    /// None is every tenant.
+    pub(crate) tenant: Option<TenantId>,
     /// One of these; empty is any.
     pub(crate) event_types: Vec<String>,
     pub(crate) entity_ns: Option<String>,
@@ -74,7 +75,7 @@ impl Wanted {
     /// Everything of a tenant.
     pub(crate) fn of(tenant: TenantId) -> Self {
         Self {
-            tenant,
+            tenant: Some(tenant),
             event_types: Vec::new(),
             entity_ns: None,
             entity_id: None,
@@ -172,7 +173,7 @@ impl Wanted {
         };
         (0..rows.num_rows()).filter(move |row| {
             let row = *row;
-            tenants.value(row) == self.tenant.as_str()
+            self.tenant.as_ref().is_none_or(|tenant| tenants.value(row) == tenant.as_str())
                 && times_in.contains(&times.value(row))
                 && self.offsets.contains(&(offsets.value(row) as u64))
                 && is(self.entity_id.as_deref(), ids, row)
@@ -194,7 +195,7 @@ impl Wanted {
             })
         };
         let is = |column, text: &Option<String>| text.as_ref().is_none_or(|text| meets(column, text, text));
-        meets("tenant", self.tenant.as_str(), self.tenant.as_str())
+        self.tenant.as_ref().is_none_or(|tenant| meets("tenant", tenant.as_str(), tenant.as_str()))
             && is("entity_ns", &self.entity_ns)
             && is("entity_id", &self.entity_id)
             && self.entity_ids.as_ref().is_none_or(|ids| meets("entity_id", ids.start(), ids.end()))

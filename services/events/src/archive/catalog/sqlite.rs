@@ -19,6 +19,9 @@ impl Sqlite {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        // Of a process that was killed in the middle of a commit, SQLite takes what was written and not synced: the journal
+        // must not be cut for that before it is durable.
+        connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))?;
         connection.execute_batch(SQL_TABLES)?;
         // A namespace exists for other engines by having a property.
         connection.execute(

@@ -1,0 +1,74 @@
+//! Hits of a search.
+
+use std::io::{IsTerminal as _, stdout};
+
+use gateway::json::{self, Writer};
+use proto::search::v1::{Hit, Span};
+
+use super::{document, name, plain};
+
+/// Prints hits, best first; on a terminal with the words that were looked for in bold.
+pub(crate) fn hits(hits: &[Hit], is_json: bool) {
+    if is_json {
+        let mut json = Writer::object();
+        json.array("items", hits, json::hit);
+        return document(&json.finish());
+    }
+    if hits.is_empty() {
+        println!("nothing is found");
+    }
+    for hit in hits {
+        println!("{}", spell(hit, stdout().is_terminal()));
+    }
+}
+
+fn spell(hit: &Hit, is_bold: bool) -> String {
+    let Hit { key, r#type, score, title, snippet, highlights, .. } = hit;
+    let title = plain(title);
+    let title = if key.as_ref().is_some_and(|key| key.id == title) { String::new() } else { format!("  {title}") };
+    let mut text = format!("{score:6.2}  {}{title}  ({})", name(key.as_ref()), plain(r#type));
+    if !snippet.is_empty() {
+        text.push_str("\n        ");
+        text.push_str(&if is_bold { bold(snippet, highlights) } else { plain(snippet) });
+    }
+    text
+}
+
+/// The words in bold; spans that are none of this text are passed over.
+fn bold(snippet: &str, highlights: &[Span]) -> String {
+    let (mut text, mut done) = (String::new(), 0);
+    for span in highlights {
+        let (start, end) = (span.start as usize, span.end as usize);
+        if let (Some(before), Some(word)) = (snippet.get(done..start), snippet.get(start..end)) {
+            text.push_str(&plain(before));
+            text.push_str(&format!("\u{1b}[1m{}\u{1b}[0m", plain(word)));
+            done = end;
+        }
+    }
+    text.push_str(&plain(&snippet[done..]));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::common::v1::Key;
+
+    use super::*;
+
+    #[test]
+    fn a_hit_says_its_name_and_where_the_words_are() {
+        let key = Some(Key { ns: "onet".into(), id: "15-1252.00".into(), ..Key::default() });
+        let hit = Hit {
+            key,
+            r#type: "Occupation".into(),
+            score: 12.345,
+            title: "Software Developers".into(),
+            snippet: "…design software\u{7}".into(),
+            highlights: vec![Span { start: 10, end: 18 }, Span { start: 1, end: 900 }],
+            ..Hit::default()
+        };
+        let named = " 12.35  onet/15-1252.00  Software Developers  (Occupation)\n        …design ";
+        assert_eq!(spell(&hit, false), format!("{named}software\u{fffd}"));
+        assert_eq!(spell(&hit, true), format!("{named}\u{1b}[1msoftware\u{1b}[0m\u{fffd}"));
+    }
+}

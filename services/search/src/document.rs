@@ -1,0 +1,115 @@
+//! Owns what of a thing is searched: which texts, and how much each counts. Never looks for anything.
+
+use domain::{Json, Key, Thing, Timestamp, TypeName, Visibility, json};
+
+/// The texts of a thing, in the order of [`Document::texts`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Field {
+    /// `title` and `name` in data, in any letter case.
+    Title,
+    /// The id without its variant.
+    Id,
+    /// The content.
+    Content,
+    /// Every other string in data.
+    Data,
+}
+
+impl Field {
+    pub(crate) const ALL: [Self; 4] = [Self::Title, Self::Id, Self::Content, Self::Data];
+
+    /// How much a word in it counts.
+    pub(crate) fn weight(self) -> f32 {
+        match self {
+            Self::Title => 3.0,
+            Self::Id | Self::Content | Self::Data => 1.0,
+        }
+    }
+
+    /// Words that a text has, about.
+    pub(crate) fn usual_length(self) -> u64 {
+        match self {
+            Self::Title | Self::Id => 4,
+            Self::Content | Self::Data => 48,
+        }
+    }
+
+    /// Its name in the index.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Title => "title",
+            Self::Id => "id",
+            Self::Content => "content",
+            Self::Data => "data",
+        }
+    }
+}
+
+/// A thing as it is searched.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Document {
+    pub(crate) key: Key,
+    pub(crate) thing_type: TypeName,
+    pub(crate) visibility: Visibility,
+    pub(crate) updated_at: Timestamp,
+    /// One for each field.
+    pub(crate) texts: [String; Field::ALL.len()],
+}
+
+impl Document {
+    /// Of a thing.
+    pub(crate) fn of(thing: &Thing) -> Self {
+        let content = thing.body.content.as_ref().map(|content| content.as_str().to_owned()).unwrap_or_default();
+        let (title, data) = thing.body.data.as_ref().map(|data| texts_of(data.as_str())).unwrap_or_default();
+        Self {
+            key: thing.key.clone(),
+            thing_type: thing.body.thing_type.clone(),
+            visibility: thing.body.visibility,
+            updated_at: thing.updated_at(),
+            texts: [title, thing.key.id.as_str().to_owned(), content, data],
+        }
+    }
+}
+
+/// The title and the other strings of `data`, each string on a line of its own.
+pub(crate) fn texts_of(data: &str) -> (String, String) {
+    let (mut title, mut rest) = (String::new(), String::new());
+    if let Ok(Json::Object(members)) = json::parse(data) {
+        for (name, value) in &members {
+            let is_title = name.eq_ignore_ascii_case("title") || name.eq_ignore_ascii_case("name");
+            match value {
+                Json::String(text) if is_title => add_line(&mut title, text),
+                value => add_strings(&mut rest, value),
+            }
+        }
+    }
+    (title, rest)
+}
+
+fn add_strings(lines: &mut String, value: &Json) {
+    match value {
+        Json::String(text) => add_line(lines, text),
+        Json::Array(items) => items.iter().for_each(|item| add_strings(lines, item)),
+        Json::Object(members) => members.iter().for_each(|(_, value)| add_strings(lines, value)),
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
+    }
+}
+
+fn add_line(lines: &mut String, text: &str) {
+    if !lines.is_empty() {
+        lines.push('\n');
+    }
+    lines.push_str(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_found_in_any_letter_case_and_strings_at_any_depth() {
+        let data = r#"{"Title":"Engineer","NAME":"Ada","n":1,"a":[{"b":"deep"},"flat",true],"title_of":"x"}"#;
+        assert_eq!(texts_of(data), ("Engineer\nAda".into(), "deep\nflat\nx".into()));
+        assert_eq!(texts_of("{}"), <_>::default());
+    }
+}

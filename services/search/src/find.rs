@@ -1,0 +1,142 @@
+//! Finds things: asks the index, then things, which of what it found is there for the caller.
+//!
+//! Owns that an answer has as many hits as were asked for, if there are so many. Never shows what things does not give.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use domain::{Key, Namespace};
+use http::HeaderMap;
+use proto::{
+    convert::{canonical_key, key_to_wire},
+    search::v1 as wire,
+    things::v1::{BatchGetThingsRequest, BatchGetThingsResponse, Thing},
+};
+use serve::{Caller, Refusal, deadline::Deadline};
+
+use crate::{
+    Search,
+    document::texts_of,
+    index::{Filter, Found, Wanted},
+    query::Clause,
+    snippet::{Snippet, Words},
+};
+
+/// Names that are asked of things at once.
+const BATCH: usize = 1_000;
+/// The index is asked for this many more than are wanted: some have gone, and variants of one thing are one hit.
+const SPARE: usize = 16;
+/// How often the index is asked for more, each time for four times as many.
+const ROUNDS: usize = 5;
+
+/// Which things.
+pub(crate) struct Asked {
+    pub(crate) clauses: Vec<Clause>,
+    pub(crate) filter: Filter,
+    pub(crate) top_k: usize,
+}
+
+impl Search {
+    /// The best hits, one for each thing. `headers` say who calls.
+    pub(crate) async fn find(
+        &self,
+        caller: &Caller,
+        headers: &HeaderMap,
+        asked: Asked,
+        deadline: Deadline,
+    ) -> Result<Vec<wire::Hit>, Refusal> {
+        let asked = Arc::new(asked);
+        let mut read = HashMap::new();
+        let mut limit = asked.top_k + SPARE;
+        for round in 1.. {
+            let found = self.look(caller, &asked, limit).await?;
+            let is_all = found.len() < limit;
+            let mut named = HashSet::new();
+            let best: Vec<_> = found.into_iter().filter(|found| named.insert(found.key.name())).collect();
+            self.read(headers, &asked, &best, &mut read, deadline).await?;
+            let hits: Vec<_> = best.iter().filter_map(|found| hit(found, &read)).take(asked.top_k).collect();
+            if hits.len() == asked.top_k || is_all || round == ROUNDS {
+                return Ok(hits);
+            }
+            limit *= 4;
+        }
+        unreachable!("the last round answers")
+    }
+
+    async fn look(&self, caller: &Caller, asked: &Arc<Asked>, limit: usize) -> Result<Vec<Found>, Refusal> {
+        let (index, caller, asked) = (Arc::clone(&self.index), caller.clone(), Arc::clone(asked));
+        let look = move || {
+            let may_read = |ns: &Namespace| caller.may_read(ns);
+            let wanted = Wanted {
+                clauses: asked.clauses.clone(),
+                filter: asked.filter.clone(),
+                may_read: (!caller.may_read_all()).then_some(&may_read),
+                limit,
+            };
+            index.search(&caller.tenant, &wanted)
+        };
+        tokio::task::spawn_blocking(look).await.map_err(Refusal::internal)?.map_err(Refusal::internal)
+    }
+
+    /// Reads what is not known of the best until enough of them are there.
+    async fn read(
+        &self,
+        headers: &HeaderMap,
+        asked: &Asked,
+        best: &[Found],
+        read: &mut HashMap<Key, Option<wire::Hit>>,
+        deadline: Deadline,
+    ) -> Result<(), Refusal> {
+        let (words, mut things) = (Words::of(&asked.clauses), self.things(headers, deadline));
+        loop {
+            let shown = best.iter().filter(|found| matches!(read.get(&found.key), Some(Some(_)))).count();
+            let unknown = best.iter().filter(|found| !read.contains_key(&found.key));
+            let keys: Vec<_> = unknown.take(BATCH.min(asked.top_k - shown.min(asked.top_k))).collect();
+            if keys.is_empty() {
+                return Ok(());
+            }
+            let request = BatchGetThingsRequest {
+                keys: keys.iter().map(|found| key_to_wire(&found.key)).collect(),
+                include_embedding: false,
+            };
+            let answer = things.batch_get_things(request).await.map_err(|status| Refusal::from_status(&status))?;
+            let BatchGetThingsResponse { things, missing, unread: _ } = answer.into_inner();
+            for key in missing {
+                read.insert(key_of(Some(key))?, None);
+            }
+            for thing in things {
+                read.insert(key_of(thing.key.clone())?, Some(shown_as(thing, &words)));
+            }
+        }
+    }
+}
+
+fn key_of(key: Option<proto::common::v1::Key>) -> Result<Key, Refusal> {
+    canonical_key("key", key).map_err(Refusal::internal)
+}
+
+fn hit(found: &Found, read: &HashMap<Key, Option<wire::Hit>>) -> Option<wire::Hit> {
+    let hit = read.get(&found.key)?.clone()?;
+    Some(wire::Hit { score: found.score.into(), ..hit })
+}
+
+/// A thing as a hit, but for its score.
+fn shown_as(thing: Thing, words: &Words<'_>) -> wire::Hit {
+    let (title, data) = texts_of(thing.data.as_deref().unwrap_or_default());
+    let id = thing.key.as_ref().map(|key| key.id.clone()).unwrap_or_default();
+    let Snippet { text, highlights } =
+        words.cut(thing.content.as_deref().unwrap_or_default()).or_else(|| words.cut(&data)).unwrap_or_default();
+    let span = |place: &std::ops::Range<usize>| wire::Span { start: place.start as i32, end: place.end as i32 };
+    wire::Hit {
+        key: thing.key,
+        url: thing.url,
+        r#type: thing.r#type,
+        score: 0.0,
+        title: title.lines().next().map_or(id, str::to_owned),
+        snippet: text,
+        highlights: highlights.iter().map(span).collect(),
+        etag: thing.etag,
+    }
+}

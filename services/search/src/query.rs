@@ -1,0 +1,90 @@
+//! Owns what a query says: words, phrases and prefixes. Never knows what is in an index.
+
+use domain::Invalid;
+
+use crate::index::Analyzer;
+
+/// The longest query, in bytes.
+const MAX_BYTES: usize = 1_024;
+/// The most words, phrases and prefixes.
+const MAX_CLAUSES: usize = 32;
+
+/// A part of a query; one that matches is enough.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Clause {
+    /// A term.
+    Word(String),
+    /// Terms that follow each other, or a single one: exactly these.
+    Phrase(Vec<String>),
+    /// Terms that begin so, and the term that it is itself.
+    Prefix {
+        /// As it was written, in lower case without accents.
+        start: String,
+        /// As a word.
+        word: String,
+    },
+}
+
+/// The parts of `text`, each once. Refuses what has none.
+pub(crate) fn parse(text: &str) -> Result<Vec<Clause>, Invalid> {
+    let invalid = |rule: &str| Err(Invalid::new("query", rule));
+    if text.len() > MAX_BYTES {
+        return invalid("must be at most 1,024 bytes");
+    }
+    let (mut analyzer, mut clauses) = (Analyzer::new(), Vec::new());
+    for (at, part) in text.split('"').enumerate() {
+        if at % 2 == 1 {
+            let terms = analyzer.terms(part);
+            push(&mut clauses, (!terms.is_empty()).then_some(Clause::Phrase(terms)));
+            continue;
+        }
+        for word in part.split_whitespace() {
+            let mut terms = analyzer.terms(word);
+            let start = word.strip_suffix('*').and_then(|start| analyzer.folded(start).pop());
+            if let (Some(start), Some(word)) = (start, terms.last().cloned()) {
+                terms.pop();
+                terms.into_iter().for_each(|term| push(&mut clauses, Some(Clause::Word(term))));
+                push(&mut clauses, Some(Clause::Prefix { start, word }));
+            } else {
+                terms.into_iter().for_each(|term| push(&mut clauses, Some(Clause::Word(term))));
+            }
+        }
+    }
+    match clauses.len() {
+        0 => invalid("must have a letter or a digit"),
+        1..=MAX_CLAUSES => Ok(clauses),
+        _ => invalid("must be at most 32 words, phrases and prefixes"),
+    }
+}
+
+fn push(clauses: &mut Vec<Clause>, clause: Option<Clause>) {
+    clauses.extend(clause.filter(|clause| !clauses.contains(clause)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_words_phrases_and_prefixes() {
+        let word = |text: &str| Clause::Word(text.into());
+        assert_eq!(parse("Running, runs CAFÉ").unwrap(), [word("run"), word("cafe")]);
+        let phrase = Clause::Phrase(vec!["softwar".into(), "develop".into()]);
+        let one = Clause::Phrase(vec!["one".into()]);
+        assert_eq!(parse(r#""Software Developers" "one" """#).unwrap(), [phrase, one]);
+        let prefix = Clause::Prefix { start: "developer".into(), word: "develop".into() };
+        assert_eq!(parse("web-developer*").unwrap(), [word("web"), prefix]);
+    }
+
+    #[test]
+    fn what_says_nothing_or_too_much_is_refused() {
+        for text in ["", "  ", "*", "\"\"", "-,.", &"a".repeat(MAX_BYTES + 1), &words(MAX_CLAUSES + 1)] {
+            assert_eq!(parse(text).unwrap_err().field, "query", "{text}");
+        }
+        assert_eq!(parse(&words(MAX_CLAUSES)).unwrap().len(), MAX_CLAUSES);
+    }
+
+    fn words(count: usize) -> String {
+        (0..count).map(|number| format!("w{number} ")).collect()
+    }
+}

@@ -1,0 +1,31 @@
+//! Waits until a write can be found.
+
+use proto::{common::v1::Reason, events::v1::ResolveCursorRequest};
+use serve::{Caller, Refusal, deadline::Deadline};
+
+use crate::Search;
+
+impl Search {
+    /// Returns once the event of a ULID, or everything up to a cursor, is in the index; `UNAVAILABLE RELAY_BEHIND` a
+    /// little before the deadline. Empty waits for nothing.
+    pub(crate) async fn wait_for(&self, caller: &Caller, wait_for: String, deadline: Deadline) -> Result<(), Refusal> {
+        if wait_for.is_empty() {
+            return Ok(());
+        }
+        let mut headers = http::HeaderMap::new();
+        self.credentials.sign_for(&mut headers, &caller.tenant);
+        let mut events = self.events(&headers, deadline);
+        let answer = events.resolve_cursor(ResolveCursorRequest { wait_for }).await;
+        let cursor = answer.map_err(|status| Refusal::from_status(&status))?.into_inner().cursor;
+        let cursor: domain::Cursor = cursor.parse().map_err(Refusal::internal)?;
+        let mut arrived = self.arrived.clone();
+        let is_here = arrived.wait_for(|position| *position >= cursor.offset);
+        match tokio::time::timeout_at(deadline.give_up(), is_here).await {
+            Ok(Ok(_)) => Ok(()),
+            // Without a follower nothing arrives any more.
+            Ok(Err(_)) | Err(_) => {
+                Err(Refusal::new(Reason::RelayBehind, "the write was not in the index when the deadline came"))
+            }
+        }
+    }
+}

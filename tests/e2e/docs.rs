@@ -71,7 +71,7 @@ async fn the_first_five_minutes_of_the_readme_work_as_printed(cluster: &mut Clus
     // Each command's output on lines of its own.
     let printed = run(cluster, &over_http.replace("\ncurl ", "\necho; echo ---; curl "));
     let answers: Vec<_> = printed.split("\n---\n").skip(1).map(str::trim).collect();
-    let [put, read, markdown, patched, then, history, diff, list, quay, link, relationships]: [_; 11] =
+    let [put, read, markdown, patched, then, history, diff, list, quay, link, relationships, found]: [_; 12] =
         answers.try_into().unwrap_or_else(|answers| panic!("{answers:#?}"));
     let json = |text: &str| -> Value { serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}")) };
     assert_eq!(put, read, "a PUT answers the state that it made");
@@ -88,6 +88,7 @@ async fn the_first_five_minutes_of_the_readme_work_as_printed(cluster: &mut Clus
     assert_eq!(json(quay)["type"], "Quay");
     assert_eq!(json(link)["type"], "stands on");
     assert_eq!(json(relationships)["items"][0]["type"], "stands on");
+    assert_eq!(json(found)["items"][0]["id"], "Old crane", "{found}");
 
     let printed = run(cluster, &by_commands);
     for expected in ["Old crane", "created", "updated", "North quay"] {

@@ -69,6 +69,12 @@ impl Document {
             texts: [title, thing.key.id.as_str().to_owned(), content, data],
         }
     }
+
+    /// Whether everybody may come upon it in a list. A variant is seen where its canonical thing is, which this does not
+    /// know: by itself it is for readers of the namespace.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.visibility == Visibility::Public && self.key.variant.is_canonical()
+    }
 }
 
 /// The title and the other strings of `data`, each string on a line of its own.

@@ -4,21 +4,21 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{Clock, Cursor, EntityKind, Mutation, State, TenantId, Timestamp};
+use domain::{Clock, Cursor, EntityKind, Invalid, Mutation, State, TenantId};
 use futures::FutureExt as _;
 use proto::{
     common::v1::Reason,
     convert,
     events::v1::{Event, Start, SubscribeRequest, SubscribeResponse, events_service_client::EventsServiceClient},
 };
-use serve::{Peer, Refusal};
+use serve::{Peer, Refusal, health::Readiness};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
 
 use crate::{
     document::Document,
-    index::{Change, Index},
+    index::{self, Change, Index},
 };
 
 /// Events that are applied together, if so many have come.
@@ -38,39 +38,50 @@ pub(crate) struct Follower {
     /// Up to where events are in the index.
     pub(crate) position: watch::Sender<u64>,
     pub(crate) clock: Clock,
+    pub(crate) readiness: Readiness,
 }
 
 impl Follower {
-    /// Follows until `cancel`, then moves what has arrived to the disk. Fails if that cannot be written.
-    pub(crate) async fn run(mut self, cancel: CancellationToken) -> anyhow::Result<()> {
+    /// Follows until `cancel`, then moves what has arrived to the disk. What fails is tried again, from where the index is.
+    pub(crate) async fn run(mut self, cancel: CancellationToken) {
         let mut pause = PAUSE.0;
         loop {
-            let Some(ended) = cancel.run_until_cancelled(self.follow(&mut pause)).await else { break };
-            let refusal = match ended? {
-                Some(refusal) if refusal.reason == Reason::CursorInvalid => {
-                    tracing::error!(error = %refusal, "the events are another journal's: the index is made again");
-                    let index = Arc::clone(&self.index);
-                    tokio::task::spawn_blocking(move || index.clear()).await??;
-                    self.position.send_replace(0);
+            let Some(refusal) = cancel.run_until_cancelled(self.follow(&mut pause)).await else { break };
+            if refusal.reason == Reason::CursorInvalid {
+                tracing::error!(error = %refusal, "the events are another journal's: the index is made again");
+                self.position.send_replace(0);
+                let cleared = self.blocking(Index::clear).await;
+                if cleared.is_ok() {
                     continue;
                 }
-                Some(refusal) => refusal,
-                None => Refusal::new(Reason::PeerUnavailable, "events ended the subscription"),
-            };
+            }
+            // Said once for each row of failures, and again when it has become long.
             if pause == PAUSE.0 || pause == PAUSE.1 {
                 tracing::warn!(reason = refusal.reason_name(), error = %refusal, "events cannot be followed; will retry");
+            }
+            if pause == PAUSE.1 {
+                let why = format!("events cannot be followed into the index: {}", refusal.reason_name());
+                self.readiness.block("search", why);
             }
             if cancel.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 break;
             }
             pause = (pause * 2).min(PAUSE.1);
         }
-        self.checkpoint().await
+        // What cannot be written now is followed again after the next start.
+        let _ = self.blocking(Index::checkpoint).await;
     }
 
-    /// Follows from where the index is until the subscription ends, and why.
-    async fn follow(&mut self, pause: &mut Duration) -> anyhow::Result<Option<Refusal>> {
-        self.checkpoint().await?;
+    /// Follows from where the index is, and says why that came to an end.
+    async fn follow(&mut self, pause: &mut Duration) -> Refusal {
+        match self.try_follow(pause).await {
+            Ok(()) => Refusal::new(Reason::PeerUnavailable, "events ended the subscription"),
+            Err(refusal) => refusal,
+        }
+    }
+
+    async fn try_follow(&mut self, pause: &mut Duration) -> Result<(), Refusal> {
+        self.blocking(Index::checkpoint).await?;
         let (cursor, start) = match self.index.position() {
             Some(cursor) => (cursor.to_string(), Start::Unspecified),
             None => (String::new(), Start::Beginning),
@@ -82,93 +93,87 @@ impl Follower {
             all_tenants: true,
             ..SubscribeRequest::default()
         };
-        let mut stream = match self.events.subscribe(request).await {
-            Ok(answer) => answer.into_inner(),
-            Err(status) => return Ok(Some(Refusal::from_status(&status))),
-        };
+        let answer = self.events.subscribe(request).await;
+        let mut stream = answer.map_err(|status| Refusal::from_status(&status))?.into_inner();
         let mut oldest = None;
         loop {
-            let due = oldest.map_or_else(|| Instant::now() + LONGEST, |oldest| oldest + LONGEST);
+            let due = oldest.unwrap_or_else(Instant::now) + LONGEST;
             let received = tokio::select! {
-                received = receive(&mut stream) => received,
-                () = tokio::time::sleep_until(due) => Ok(Vec::new()),
+                received = receive(&mut stream) => received?,
+                () = tokio::time::sleep_until(due) => Some(Vec::new()),
             };
-            match received {
-                Ok(received) if received.is_empty() => {}
-                Ok(received) => {
-                    *pause = PAUSE.0;
-                    self.apply(received).await?;
-                }
-                Err(refusal) => return Ok(refusal),
+            let Some(received) = received else { return Ok(()) };
+            if !received.is_empty() {
+                self.apply(received).await?;
+                *pause = PAUSE.0;
+                self.readiness.clear("search");
             }
             let (names, bytes) = self.index.in_memory();
             metrics::gauge!("annals_search_names_in_memory").set(names as f64);
-            if names == 0 {
+            let is_old = oldest.is_some_and(|oldest| Instant::now() >= oldest + LONGEST);
+            if names >= MOST_NAMES || bytes >= MOST_BYTES || is_old {
+                self.blocking(Index::checkpoint).await?;
                 oldest = None;
-            } else if names >= MOST_NAMES
-                || bytes >= MOST_BYTES
-                || oldest.is_some_and(|oldest| Instant::now() >= oldest + LONGEST)
-            {
-                self.checkpoint().await?;
-                oldest = None;
-            } else {
+            } else if names > 0 {
                 oldest = oldest.or_else(|| Some(Instant::now()));
             }
         }
     }
 
     /// Takes what has come into the index, where it is found from then on.
-    async fn apply(&self, received: Vec<SubscribeResponse>) -> anyhow::Result<()> {
-        let index = Arc::clone(&self.index);
-        let (cursor, newest) = tokio::task::spawn_blocking(move || {
-            let (mut end, mut newest) = (None, None);
-            for SubscribeResponse { event, cursor } in received {
-                let cursor: Cursor =
-                    cursor.parse().map_err(|invalid| anyhow::anyhow!("events gave a cursor: {invalid:?}"))?;
-                if let Some(event) = event {
-                    newest = event.timestamp;
-                    apply(&index, event, cursor)?;
-                }
-                end = Some(cursor);
-            }
-            index.arrive(end);
-            anyhow::Ok((end, newest))
-        })
-        .await??;
-        if let Some(cursor) = cursor {
-            self.position.send_replace(cursor.offset);
-        }
+    async fn apply(&self, received: Vec<SubscribeResponse>) -> Result<(), Refusal> {
+        let newest = received.iter().rev().find_map(|received| received.event.as_ref()?.timestamp);
+        let position = self.blocking(move |index| apply(index, received)).await?;
+        self.position.send_replace(position);
         let taken_in = convert::timestamp("timestamp", newest).ok().flatten();
-        let lag = taken_in.map_or(0, |taken_in| (self.clock.now().millis() - Timestamp::millis(taken_in)).max(0));
+        let lag = taken_in.map_or(0, |taken_in| (self.clock.now().millis() - taken_in.millis()).max(0));
         metrics::gauge!("annals_search_lag_seconds").set(lag as f64 / 1_000.0);
         Ok(())
     }
 
-    async fn checkpoint(&self) -> anyhow::Result<()> {
+    /// Does what blocks with the index.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Index) -> Result<T, index::Error> + Send + 'static,
+    ) -> Result<T, Refusal> {
         let index = Arc::clone(&self.index);
-        tokio::task::spawn_blocking(move || index.checkpoint()).await??;
-        Ok(())
+        let done = tokio::task::spawn_blocking(move || work(&index)).await.map_err(Refusal::internal)?;
+        done.map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "the index cannot be written");
+            Refusal::new(Reason::StoreUnavailable, "the index cannot be written")
+        })
     }
 }
 
-/// What has come, in order, once something has; an error is how the subscription ended.
-async fn receive(stream: &mut Streaming<SubscribeResponse>) -> Result<Vec<SubscribeResponse>, Option<Refusal>> {
-    let next = |message: Result<Option<_>, tonic::Status>| match message {
-        Ok(Some(message)) => Ok(message),
-        Ok(None) => Err(None),
-        Err(status) => Err(Some(Refusal::from_status(&status))),
-    };
-    let mut received = vec![next(stream.message().await)?];
+/// What has come, in order, once something has; nothing is the end of the subscription.
+async fn receive(stream: &mut Streaming<SubscribeResponse>) -> Result<Option<Vec<SubscribeResponse>>, Refusal> {
+    let refused = |status| Refusal::from_status(&status);
+    let Some(first) = stream.message().await.map_err(refused)? else { return Ok(None) };
+    let mut received = vec![first];
     while received.len() < BATCH
         && let Some(message) = stream.message().now_or_never()
+        && let Some(message) = message.map_err(refused)?
     {
-        received.push(next(message)?);
+        received.push(message);
     }
-    Ok(received)
+    Ok(Some(received))
+}
+
+/// Applies what has come; says up to where events are in the index then.
+fn apply(index: &Index, received: Vec<SubscribeResponse>) -> Result<u64, index::Error> {
+    let mut end = None;
+    for SubscribeResponse { event, cursor } in received {
+        let cursor: Cursor = cursor.parse().map_err(|invalid: Invalid| index::Error::Cursor(invalid.rule))?;
+        if let Some(event) = event {
+            apply_event(index, event, cursor)?;
+        }
+        end = Some(cursor);
+    }
+    Ok(index.arrive(end))
 }
 
 /// Applies a mutation of a thing. One that cannot be read is told and left out: it would be that the next time too.
-fn apply(index: &Index, event: Event, cursor: Cursor) -> Result<(), crate::index::Error> {
+fn apply_event(index: &Index, event: Event, cursor: Cursor) -> Result<(), index::Error> {
     let ulid = event.ulid.clone();
     let parsed = event.tenant.parse::<TenantId>().and_then(|tenant| Ok((tenant, convert::mutation(event)?)));
     let (tenant, Mutation { entity, after, .. }) = match parsed {

@@ -1,6 +1,6 @@
 //! The service on the wire: decode, verb, encode. Decides nothing.
 
-use domain::{Invalid, Namespace};
+use domain::{Invalid, Namespace, Timestamp};
 use http::HeaderMap;
 use proto::{
     convert::timestamp,
@@ -67,7 +67,7 @@ fn asked(message: wire::SearchRequest) -> Result<(Asked, String), Invalid> {
         .iter()
         .enumerate()
         .map(|(at, name)| name.parse().map_err(|invalid: Invalid| Invalid::new(format!("types[{at}]"), invalid.rule)));
-    let millis = |field, moment| Ok(timestamp(field, moment)?.map(|moment| moment.millis()));
+    let millis = |field, moment| Ok(timestamp(field, moment)?.map(Timestamp::millis));
     let filter = Filter {
         ns: namespace("ns", &ns)?,
         ns_prefix: namespace("ns_prefix", &ns_prefix)?,

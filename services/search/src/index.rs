@@ -43,6 +43,9 @@ pub(crate) enum Error {
     /// The text index.
     #[error("the text index")]
     Text(#[from] tantivy::TantivyError),
+    /// What follows events was not told where it is.
+    #[error("a cursor of events {0}")]
+    Cursor(String),
     /// Files that are not what was written.
     #[error("{} is damaged: {files:?}", path.display())]
     Damaged { path: PathBuf, files: Vec<PathBuf> },
@@ -59,7 +62,7 @@ pub(crate) struct Wanted<'a> {
     /// One of these matches at least.
     pub(crate) clauses: Vec<Clause>,
     pub(crate) filter: Filter,
-    /// Namespaces of which everything is shown; of others what is public. `None` is all.
+    /// Namespaces of which everything is shown; of others what everybody may see in a list. `None` is all.
     pub(crate) may_read: Option<&'a (dyn Fn(&Namespace) -> bool + Sync)>,
     /// How many at most.
     pub(crate) limit: usize,
@@ -136,10 +139,11 @@ impl Index {
         self.position.lock().unwrap_or_else(PoisonError::into_inner).in_memory
     }
 
-    /// Everything before a cursor has been applied.
-    pub(crate) fn arrive(&self, cursor: Option<Cursor>) {
+    /// Everything before a cursor has been applied. Says up to where events are here then.
+    pub(crate) fn arrive(&self, cursor: Option<Cursor>) -> u64 {
         let mut position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
         position.in_memory = cursor.or(position.in_memory);
+        position.in_memory.map_or(0, |cursor| cursor.offset)
     }
 
     /// Applies what the event before `position` says of a tenant's thing. Blocks where it is the tenant's first.

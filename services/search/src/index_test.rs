@@ -154,6 +154,22 @@ fn what_is_hidden_has_no_part_in_what_is_found_or_in_its_score() {
 }
 
 #[test]
+fn a_variant_is_for_readers_of_its_namespace() {
+    let mut change = public("one", "", "grúa");
+    change.key.variant = "es".parse().unwrap();
+    let document = change.document.as_mut().unwrap();
+    document.key = change.key.clone();
+    let fed = Fed::of([change]);
+    for _ in 0..2 {
+        let count = |may_read: &(dyn Fn(&Namespace) -> bool + Sync)| {
+            fed.search("grua", Filter::default(), Some(may_read)).len()
+        };
+        assert_eq!((count(&|_| false), count(&|_| true)), (0, 1));
+        fed.index.checkpoint().unwrap();
+    }
+}
+
+#[test]
 fn a_tenant_finds_nothing_of_another() {
     let fed = Fed::of([public("one", "crane", "")]);
     let wanted =
@@ -198,7 +214,9 @@ proptest! {
                 11 => {
                     fed = fed.reopen();
                     let lost = events.split_off(fed.end as usize);
-                    lost.iter().for_each(|event| fed.apply(change(event)));
+                    for event in &lost {
+                        fed.apply(change(event));
+                    }
                     events.extend(lost);
                 }
                 _ => {

@@ -35,7 +35,7 @@ const MAX_MESSAGE: usize = 16 << 20;
 /// read in the caller's name.
 pub async fn open(context: &Context, events: Peer, things: Peer) -> anyhow::Result<Service> {
     let tasks = Tasks::new("search");
-    let (dir, clock) = (context.data_dir.join("search"), context.clock.clone());
+    let dir = context.data_dir.join("search");
     let index = tokio::task::spawn_blocking(move || Index::open(&dir)).await?.context("the index cannot be opened")?;
     let index = Arc::new(index);
     let (position, arrived) = watch::channel(index.position().map_or(0, |cursor| cursor.offset));
@@ -44,7 +44,8 @@ pub async fn open(context: &Context, events: Peer, things: Peer) -> anyhow::Resu
             .max_decoding_message_size(MAX_MESSAGE),
         index: Arc::clone(&index),
         position,
-        clock,
+        clock: context.clock.clone(),
+        readiness: context.readiness.clone(),
     };
     tasks.spawn("follow", |cancel| follower.run(cancel));
     let search = Search { index, arrived, things, events, credentials: context.credentials() };

@@ -35,18 +35,17 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Clause>, Invalid> {
     for (at, part) in text.split('"').enumerate() {
         if at % 2 == 1 {
             let terms = analyzer.terms(part);
-            push(&mut clauses, (!terms.is_empty()).then_some(Clause::Phrase(terms)));
+            if !terms.is_empty() {
+                push(&mut clauses, Clause::Phrase(terms));
+            }
             continue;
         }
         for word in part.split_whitespace() {
             let mut terms = analyzer.terms(word);
             let start = word.strip_suffix('*').and_then(|start| analyzer.folded(start).pop());
-            if let (Some(start), Some(word)) = (start, terms.last().cloned()) {
-                terms.pop();
-                terms.into_iter().for_each(|term| push(&mut clauses, Some(Clause::Word(term))));
-                push(&mut clauses, Some(Clause::Prefix { start, word }));
-            } else {
-                terms.into_iter().for_each(|term| push(&mut clauses, Some(Clause::Word(term))));
+            let prefix = start.and_then(|start| Some(Clause::Prefix { start, word: terms.pop()? }));
+            for clause in terms.into_iter().map(Clause::Word).chain(prefix) {
+                push(&mut clauses, clause);
             }
         }
     }
@@ -57,8 +56,10 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Clause>, Invalid> {
     }
 }
 
-fn push(clauses: &mut Vec<Clause>, clause: Option<Clause>) {
-    clauses.extend(clause.filter(|clause| !clauses.contains(clause)));
+fn push(clauses: &mut Vec<Clause>, clause: Clause) {
+    if !clauses.contains(&clause) {
+        clauses.push(clause);
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +86,6 @@ mod tests {
     }
 
     fn words(count: usize) -> String {
-        (0..count).map(|number| format!("w{number} ")).collect()
+        (0..count).map(|number| format!("w{number}")).collect::<Vec<_>>().join(" ")
     }
 }

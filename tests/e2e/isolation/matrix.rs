@@ -149,7 +149,11 @@ impl<'a> Matrix<'a> {
             other => panic!("say here where {other} is called"),
         };
         if cell.path.last().is_none_or(|field| field.name() != "wait_for") {
-            return door.call(&cell.method, request, cell.number, None).await;
+            let mut answer = door.call(&cell.method, request.clone(), cell.number, None).await;
+            while answer.is_lost() {
+                answer = door.call(&cell.method, request.clone(), cell.number, None).await;
+            }
+            return answer;
         }
         for timeout in IN_VAIN {
             let answer = door.call(&cell.method, request.clone(), cell.number, Some(timeout)).await;

@@ -130,6 +130,11 @@ impl Answer {
         self.code == tonic::Code::Cancelled && self.bytes.starts_with(b"Timeout expired")
     }
 
+    /// Whether the call met its connection as that went away, as a peer's does after its time: nobody has answered.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.code == tonic::Code::Cancelled && self.bytes.starts_with(b"operation was canceled")
+    }
+
     fn new(code: tonic::Code, metadata: &MetadataMap, said: &[Bytes]) -> Self {
         let mut bytes = said.concat();
         for entry in metadata.iter() {

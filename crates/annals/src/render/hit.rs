@@ -41,7 +41,7 @@ fn bold(snippet: &str, highlights: &[Span]) -> String {
         let (start, end) = (span.start as usize, span.end as usize);
         if let (Some(before), Some(word)) = (snippet.get(done..start), snippet.get(start..end)) {
             text.push_str(&plain(before));
-            text.push_str(&format!("\u{1b}[1m{}\u{1b}[0m", plain(word)));
+            text.push_str(&["\u{1b}[1m", &plain(word), "\u{1b}[0m"].concat());
             done = end;
         }
     }

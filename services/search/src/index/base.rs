@@ -6,12 +6,15 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use domain::{Id, Key, Namespace, Visibility};
+use domain::{Id, Key, Namespace};
 use tantivy::{
     Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, Term,
     collector::{FilterCollector, TopDocs},
     directory::MmapDirectory,
-    query::{Bm25StatisticsProvider, BooleanQuery, ConstScoreQuery, Occur, Query, RangeQuery, TermQuery, TermSetQuery},
+    query::{
+        Bm25StatisticsProvider, BooleanQuery, ConstScoreQuery, Occur, Query, QueryClone, RangeQuery, TermQuery,
+        TermSetQuery,
+    },
     schema::{
         FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value as _,
     },
@@ -23,6 +26,8 @@ use crate::document::{self, Document};
 
 /// The name of our analyzer in the schema.
 const ANALYZER: &str = "annals-en";
+/// The word of documents that are.
+const LISTED: &str = "yes";
 /// What the engine's writer may take of memory before it writes a segment.
 const WRITER_BYTES: usize = 32 << 20;
 
@@ -48,7 +53,8 @@ pub(super) struct Fields {
     /// The namespace and those that it is under.
     ancestors: Field,
     thing_type: Field,
-    visibility: Field,
+    /// Whether everybody may come upon it in a list.
+    listed: Field,
     updated_at: Field,
     pub(super) texts: [Field; document::Field::ALL.len()],
 }
@@ -82,10 +88,23 @@ impl Base {
         position: u64,
     ) -> Result<(), Error> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let writer = match &mut *writer {
-            Some(writer) => writer,
-            none => none.insert(self.index.writer_with_num_threads(1, WRITER_BYTES)?),
+        let open = match writer.take() {
+            Some(open) => open,
+            None => self.index.writer_with_num_threads(1, WRITER_BYTES)?,
         };
+        // One that has failed is not used again; what it has not committed is not there.
+        *writer = Some(self.commit(open, changes, position)?);
+        self.reader.reload()?;
+        tracing::debug!(path = %self.path.display(), position, "a tail is on the disk");
+        Ok(())
+    }
+
+    fn commit<'a>(
+        &self,
+        mut writer: IndexWriter,
+        changes: impl Iterator<Item = (&'a Key, Option<&'a Document>)>,
+        position: u64,
+    ) -> Result<IndexWriter, Error> {
         for (key, document) in changes {
             writer.delete_term(Term::from_field_text(self.fields.name, &name_of(key)));
             if let Some(document) = document {
@@ -95,9 +114,7 @@ impl Base {
         let mut commit = writer.prepare_commit()?;
         commit.set_payload(&position.to_string());
         commit.commit()?;
-        self.reader.reload()?;
-        tracing::debug!(path = %self.path.display(), position, "a tail is on the disk");
-        Ok(())
+        Ok(writer)
     }
 
     /// What is there in this moment.
@@ -121,7 +138,7 @@ impl Base {
     ) -> Result<Vec<Found>, Error> {
         let matching: Box<dyn Query> = Box::new(BooleanQuery::union(plan.queries(&self.fields)));
         let mut all = vec![(Occur::Must, matching)];
-        let visible = visible.map(|visible| visible.box_clone());
+        let visible = visible.map(QueryClone::box_clone);
         for condition in self.conditions(plan.filter).into_iter().chain(visible) {
             all.push((Occur::Must, Box::new(ConstScoreQuery::new(condition, 0.0))));
         }
@@ -153,7 +170,7 @@ impl Base {
         conditions
     }
 
-    /// What is public, or of a namespace that may be read.
+    /// What is listed for everybody, or of a namespace that may be read.
     pub(super) fn visible(
         &self,
         searcher: &Searcher,
@@ -161,8 +178,8 @@ impl Base {
     ) -> Result<Box<dyn Query>, Error> {
         let readable = self.namespaces(searcher)?.into_iter().filter(|ns| may_read(ns));
         let readable = readable.map(|ns| Term::from_field_text(self.fields.ns, ns.as_str()));
-        let public = term(self.fields.visibility, Visibility::Public.as_str());
-        Ok(Box::new(BooleanQuery::union(vec![public, Box::new(TermSetQuery::new(readable))])))
+        let listed = term(self.fields.listed, LISTED);
+        Ok(Box::new(BooleanQuery::union(vec![listed, Box::new(TermSetQuery::new(readable))])))
     }
 
     /// Every namespace that has a document.
@@ -183,7 +200,7 @@ impl Base {
 
 impl Fields {
     fn row(&self, document: &Document) -> TantivyDocument {
-        let Document { key, thing_type, visibility, updated_at, texts } = document;
+        let Document { key, thing_type, visibility: _, updated_at, texts } = document;
         let mut row = TantivyDocument::new();
         row.add_text(self.name, name_of(key));
         row.add_u64(self.hash, hash_of(key));
@@ -196,7 +213,9 @@ impl Fields {
         let ends = ns.match_indices('/').map(|(end, _)| end).chain([ns.len()]);
         ends.for_each(|end| row.add_text(self.ancestors, &ns[..end]));
         row.add_text(self.thing_type, thing_type.as_str());
-        row.add_text(self.visibility, visibility.as_str());
+        if document.is_listed() {
+            row.add_text(self.listed, LISTED);
+        }
         row.add_i64(self.updated_at, updated_at.millis());
         for (field, text) in self.texts.iter().zip(texts) {
             row.add_text(*field, text);
@@ -232,7 +251,7 @@ fn schema() -> (Schema, Fields) {
         variant: schema.add_text_field("variant", STORED),
         ancestors: schema.add_text_field("ancestors", STRING),
         thing_type: schema.add_text_field("type", STRING),
-        visibility: schema.add_text_field("visibility", STRING),
+        listed: schema.add_text_field("listed", STRING),
         updated_at: schema.add_i64_field("updated_at", INDEXED | FAST),
         texts: document::Field::ALL.map(|field| schema.add_text_field(field.name(), text.clone())),
     };

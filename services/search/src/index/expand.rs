@@ -20,26 +20,30 @@ pub(super) fn expand(clauses: &[Clause], statistics: &Statistics<'_>) -> Result<
         match clause {
             Clause::Word(word) => {
                 if word.chars().count() < SHORTEST_INEXACT || statistics.has(word)? {
-                    add(&mut parts, vec![word.clone()], 1.0);
+                    add(&mut parts, std::slice::from_ref(word), 1.0);
                 } else {
                     let near = terms(statistics, "", |term| is_one_edit_apart(word, term))?;
-                    near.into_iter().for_each(|term| add(&mut parts, vec![term], INEXACT_WEIGHT));
+                    for term in near {
+                        add(&mut parts, &[term], INEXACT_WEIGHT);
+                    }
                 }
             }
-            Clause::Phrase(words) => add(&mut parts, words.clone(), 1.0),
+            Clause::Phrase(words) => add(&mut parts, words, 1.0),
             Clause::Prefix { start, word } => {
                 let mut all = terms(statistics, start, |_| true)?;
                 all.insert(word.clone());
-                all.into_iter().for_each(|term| add(&mut parts, vec![term], 1.0));
+                for term in all {
+                    add(&mut parts, &[term], 1.0);
+                }
             }
         }
     }
     Ok(parts)
 }
 
-fn add(parts: &mut Vec<Part>, terms: Vec<String>, weight: f32) {
+fn add(parts: &mut Vec<Part>, terms: &[String], weight: f32) {
     for field in Field::ALL {
-        parts.push(Part { field, terms: terms.clone(), weight: weight * field.weight() });
+        parts.push(Part { field, terms: terms.to_vec(), weight: weight * field.weight() });
     }
 }
 
@@ -50,7 +54,7 @@ fn terms(
     is_wanted: impl Fn(&str) -> bool,
 ) -> Result<BTreeSet<String>, Error> {
     let (mut found, mut asked) = (BTreeSet::new(), BTreeSet::new());
-    for term in statistics.tail.terms().filter(|term| term.starts_with(start) && is_wanted(term)) {
+    for term in statistics.tail.terms(start).filter(|term| is_wanted(term)) {
         if asked.insert(term.to_owned()) && statistics.has(term)? {
             found.insert(term.to_owned());
         }

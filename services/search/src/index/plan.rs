@@ -1,6 +1,6 @@
 //! Owns what a query looks for once its words are known terms: the same for documents on the disk and in memory.
 
-use domain::{Namespace, Visibility};
+use domain::Namespace;
 use tantivy::{
     Term,
     query::{Bm25StatisticsProvider, Bm25Weight, BoostQuery, PhraseQuery, Query, TermQuery},
@@ -17,14 +17,14 @@ pub(super) struct Plan<'a> {
     pub(super) sight: Sight<'a>,
 }
 
-/// What may be seen: everything, or what is public and what is of namespaces that may be read.
+/// What may be seen: everything, or what everybody may, and what is of namespaces that may be read.
 #[derive(Clone, Copy)]
 pub(super) struct Sight<'a>(pub(super) Option<&'a (dyn Fn(&Namespace) -> bool + Sync)>);
 
 impl Sight<'_> {
     pub(super) fn sees(self, document: &Document) -> bool {
         let may_read = |may_read: &dyn Fn(&Namespace) -> bool| may_read(&document.key.ns);
-        document.visibility == Visibility::Public || self.0.is_none_or(|of| may_read(of))
+        document.is_listed() || self.0.is_none_or(|of| may_read(of))
     }
 }
 

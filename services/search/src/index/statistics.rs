@@ -2,14 +2,23 @@
 //! counts a document that the caller may not see: a score would tell of it.
 
 use tantivy::{
-    Searcher, Term,
-    collector::Count,
-    query::{Bm25StatisticsProvider, BooleanQuery, Query, TermQuery},
+    DocId, DocSet as _, Searcher, TERMINATED, Term,
+    query::{Bm25StatisticsProvider, EnableScoring, Query},
     schema::{Field as Column, IndexRecordOption},
 };
 
 use super::{Error, plan::Sight, tail::Tail};
 use crate::document::Field;
+
+/// What of the disk a caller may see who does not see everything.
+pub(super) struct Visible {
+    pub(super) query: Box<dyn Query>,
+    /// Of each segment.
+    documents: Vec<Bits>,
+}
+
+/// A set of documents of one segment.
+struct Bits(Vec<u64>);
 
 /// What is counted for one search.
 pub(super) struct Statistics<'a> {
@@ -18,8 +27,56 @@ pub(super) struct Statistics<'a> {
     /// Of the fields, in their order.
     pub(super) columns: [Column; Field::ALL.len()],
     sight: Sight<'a>,
-    visible: Option<&'a dyn Query>,
+    /// None is everything.
+    visible: Option<&'a Visible>,
     documents: u64,
+}
+
+impl Visible {
+    /// The documents that a query picks.
+    pub(super) fn new(searcher: &Searcher, query: Box<dyn Query>) -> Result<Self, Error> {
+        let weight = query.weight(EnableScoring::disabled_from_searcher(searcher))?;
+        let mut documents = Vec::new();
+        for segment in searcher.segment_readers() {
+            let mut bits = Bits(vec![0; segment.max_doc().div_ceil(u64::BITS) as usize]);
+            let mut picked = weight.scorer(segment, 1.0)?;
+            while picked.doc() != TERMINATED {
+                if !segment.is_deleted(picked.doc()) {
+                    bits.insert(picked.doc());
+                }
+                picked.advance();
+            }
+            documents.push(bits);
+        }
+        Ok(Self { query, documents })
+    }
+
+    fn count(&self) -> u64 {
+        self.documents.iter().flat_map(|bits| &bits.0).map(|word| u64::from(word.count_ones())).sum()
+    }
+
+    fn document_frequency(&self, searcher: &Searcher, term: &Term) -> tantivy::Result<u64> {
+        let mut count = 0;
+        for (segment, visible) in searcher.segment_readers().iter().zip(&self.documents) {
+            let inverted = segment.inverted_index(term.field())?;
+            let Some(mut postings) = inverted.read_postings(term, IndexRecordOption::Basic)? else { continue };
+            while postings.doc() != TERMINATED {
+                count += u64::from(visible.has(postings.doc()));
+                postings.advance();
+            }
+        }
+        Ok(count)
+    }
+}
+
+impl Bits {
+    fn insert(&mut self, document: DocId) {
+        self.0[(document / u64::BITS) as usize] |= 1 << (document % u64::BITS);
+    }
+
+    fn has(&self, document: DocId) -> bool {
+        self.0[(document / u64::BITS) as usize] & 1 << (document % u64::BITS) != 0
+    }
 }
 
 impl<'a> Statistics<'a> {
@@ -29,12 +86,9 @@ impl<'a> Statistics<'a> {
         tail: &'a Tail,
         columns: [Column; Field::ALL.len()],
         sight: Sight<'a>,
-        visible: Option<&'a dyn Query>,
+        visible: Option<&'a Visible>,
     ) -> Result<Self, Error> {
-        let on_disk = match visible {
-            None => searcher.total_num_docs()?,
-            Some(visible) => searcher.search(visible, &Count)? as u64,
-        };
+        let on_disk = visible.map_or_else(|| searcher.total_num_docs(), |visible| Ok(visible.count()))?;
         let documents = on_disk + tail.documents(|document| sight.sees(document));
         Ok(Self { searcher, tail, columns, sight, visible, documents })
     }
@@ -73,13 +127,10 @@ impl Bm25StatisticsProvider for Statistics<'_> {
         let in_tail = std::str::from_utf8(term.serialized_value_bytes()).map_or(0, |text| {
             self.tail.document_frequency(self.field(term.field()), text, |document| self.sight.sees(document))
         });
-        match self.visible {
-            None => Ok(self.searcher.doc_freq(term)? + in_tail),
-            Some(visible) => {
-                let has = Box::new(TermQuery::new(term.clone(), IndexRecordOption::Basic));
-                let both = BooleanQuery::intersection(vec![has, visible.box_clone()]);
-                Ok(self.searcher.search(&both, &Count)? as u64 + in_tail)
-            }
-        }
+        let on_disk = match self.visible {
+            None => self.searcher.doc_freq(term)?,
+            Some(visible) => visible.document_frequency(self.searcher, term)?,
+        };
+        Ok(on_disk + in_tail)
     }
 }

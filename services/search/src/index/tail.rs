@@ -1,8 +1,9 @@
-//! Owns a tenant's newest documents, in memory, where they are found at once. Never keeps many: looking for something
-//! reads all of them.
+//! Owns a tenant's newest documents, in memory, where they are found at once. Never keeps many: each of their terms is
+//! looked up in maps, which are made anew after a checkpoint.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -19,7 +20,13 @@ use crate::document::{Document, Field};
 /// The newest documents, and names that have none any more.
 #[derive(Default)]
 pub(super) struct Tail {
-    entries: HashMap<Key, Option<Analyzed>>,
+    /// Which document each name has, if it has one.
+    names: HashMap<Key, Option<u32>>,
+    documents: HashMap<u32, Analyzed>,
+    /// The documents that have a term, in whatever field.
+    terms: BTreeMap<String, BTreeSet<u32>>,
+    /// The number of the next document.
+    next: u32,
     /// Of the names.
     hashes: Arc<HashSet<u64>>,
     bytes: usize,
@@ -43,27 +50,51 @@ impl Tail {
     /// Takes the newest state of a name.
     pub(super) fn put(&mut self, Change { key, document }: Change) {
         Arc::make_mut(&mut self.hashes).insert(hash_of(&key));
-        self.bytes += document.as_ref().map_or(0, |document| document.texts.iter().map(String::len).sum());
-        let analyzed = document.map(Analyzed::of);
-        let lengths = |analyzed: &Option<Analyzed>| {
-            let fields = analyzed.as_ref().map(|analyzed| &analyzed.fields);
-            fields.map_or([0; Field::ALL.len()], |fields| fields.each_ref().map(|words| u64::from(words.length)))
-        };
-        let new = lengths(&analyzed);
-        let old = self.entries.insert(key, analyzed).map_or([0; Field::ALL.len()], |old| lengths(&old));
-        for (tokens, (new, old)) in self.tokens.iter_mut().zip(new.into_iter().zip(old)) {
-            *tokens = *tokens + new - old;
+        if let Some(Some(old)) = self.names.get(&key) {
+            self.remove(*old);
+        }
+        let number = document.map(|document| self.add(Analyzed::of(document)));
+        self.names.insert(key, number);
+    }
+
+    fn add(&mut self, analyzed: Analyzed) -> u32 {
+        let number = self.next;
+        self.next += 1;
+        self.bytes += analyzed.bytes();
+        for (tokens, words) in self.tokens.iter_mut().zip(&analyzed.fields) {
+            *tokens += u64::from(words.length);
+            for term in words.positions.keys() {
+                self.terms.entry(term.clone()).or_default().insert(number);
+            }
+        }
+        self.documents.insert(number, analyzed);
+        number
+    }
+
+    fn remove(&mut self, number: u32) {
+        let analyzed = self.documents.remove(&number).expect("a name's document is there");
+        self.bytes -= analyzed.bytes();
+        for (tokens, words) in self.tokens.iter_mut().zip(&analyzed.fields) {
+            *tokens -= u64::from(words.length);
+            for term in words.positions.keys() {
+                if let Some(documents) = self.terms.get_mut(term) {
+                    documents.remove(&number);
+                    if documents.is_empty() {
+                        self.terms.remove(term);
+                    }
+                }
+            }
         }
     }
 
     /// The newest state of each name.
     pub(super) fn changes(&self) -> impl Iterator<Item = (&Key, Option<&Document>)> {
-        self.entries.iter().map(|(key, analyzed)| (key, analyzed.as_ref().map(|analyzed| &analyzed.document)))
+        self.names.iter().map(|(key, number)| (key, number.map(|number| &self.documents[&number].document)))
     }
 
     /// Names, and bytes of their texts.
     pub(super) fn size(&self) -> (usize, usize) {
-        (self.entries.len(), self.bytes)
+        (self.names.len(), self.bytes)
     }
 
     /// Tells, by the hash of a name, whether it is here, as it is now.
@@ -74,7 +105,7 @@ impl Tail {
 
     /// Documents of those that `sees` picks.
     pub(super) fn documents(&self, sees: impl Fn(&Document) -> bool) -> u64 {
-        self.analyzed().filter(|analyzed| sees(&analyzed.document)).count() as u64
+        self.documents.values().filter(|analyzed| sees(&analyzed.document)).count() as u64
     }
 
     /// Words in a field of all documents.
@@ -85,20 +116,21 @@ impl Tail {
     /// Documents, of those that `sees` picks, that have a term in a field.
     pub(super) fn document_frequency(&self, field: Field, term: &str, sees: impl Fn(&Document) -> bool) -> u64 {
         let has = |analyzed: &&Analyzed| analyzed.fields[field as usize].positions.contains_key(term);
-        self.analyzed().filter(has).filter(|analyzed| sees(&analyzed.document)).count() as u64
+        self.with(term).filter(has).filter(|analyzed| sees(&analyzed.document)).count() as u64
     }
 
-    /// Each term of each document, some more than once.
-    pub(super) fn terms(&self) -> impl Iterator<Item = &str> {
-        self.analyzed()
-            .flat_map(|analyzed| &analyzed.fields)
-            .flat_map(|words| words.positions.keys().map(String::as_str))
+    /// The terms that begin with `start`, in order.
+    pub(super) fn terms<'a>(&'a self, start: &'a str) -> impl Iterator<Item = &'a str> {
+        let from = self.terms.range::<str, _>((Bound::Included(start), Bound::Unbounded));
+        from.map(|(term, _)| term.as_str()).take_while(move |term| term.starts_with(start))
     }
 
     /// What matches, in no order. `weights` are of the parts of the plan.
     pub(super) fn search(&self, plan: &Plan<'_>, weights: &[Bm25Weight]) -> Vec<Found> {
+        let firsts = plan.parts.iter().filter_map(|part| self.terms.get(part.terms.first()?));
+        let candidates: BTreeSet<u32> = firsts.flatten().copied().collect();
         let mut found = Vec::new();
-        for analyzed in self.analyzed().filter(|analyzed| analyzed.fulfils(plan)) {
+        for analyzed in candidates.iter().map(|number| &self.documents[number]).filter(|one| one.fulfils(plan)) {
             let scores = plan.parts.iter().zip(weights).filter_map(|(part, weight)| analyzed.score(part, weight));
             let score = scores.reduce(|sum, score| sum + score);
             found.extend(score.map(|score| Found { key: analyzed.document.key.clone(), score }));
@@ -106,8 +138,8 @@ impl Tail {
         found
     }
 
-    fn analyzed(&self) -> impl Iterator<Item = &Analyzed> {
-        self.entries.values().flatten()
+    fn with(&self, term: &str) -> impl Iterator<Item = &Analyzed> {
+        self.terms.get(term).into_iter().flatten().map(|number| &self.documents[number])
     }
 }
 
@@ -123,6 +155,10 @@ impl Analyzed {
             words
         });
         Self { document, fields }
+    }
+
+    fn bytes(&self) -> usize {
+        self.document.texts.iter().map(String::len).sum()
     }
 
     fn fulfils(&self, plan: &Plan<'_>) -> bool {

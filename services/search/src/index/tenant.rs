@@ -15,7 +15,7 @@ use super::{
     base::Base,
     expand::expand,
     plan::{Plan, Sight},
-    statistics::Statistics,
+    statistics::{Statistics, Visible},
     tail::Tail,
 };
 
@@ -66,13 +66,14 @@ impl TenantIndex {
         let tail = self.tail.read().unwrap_or_else(PoisonError::into_inner);
         let (searcher, fields, sight) = (self.base.searcher(), self.base.fields(), Sight(wanted.may_read));
         let visible = sight.0.map(|may_read| self.base.visible(&searcher, may_read)).transpose()?;
-        let visible = visible.as_deref();
-        let statistics = Statistics::new(&searcher, &tail, fields.texts, sight, visible)?;
+        let visible = visible.map(|query| Visible::new(&searcher, query)).transpose()?;
+        let statistics = Statistics::new(&searcher, &tail, fields.texts, sight, visible.as_ref())?;
         let parts = expand(&wanted.clauses, &statistics)?;
         if parts.is_empty() || statistics.total_num_docs()? == 0 {
             return Ok(Vec::new());
         }
         let plan = Plan { parts, filter: &wanted.filter, sight };
+        let visible = visible.as_ref().map(|visible| &*visible.query);
         let mut found = self.base.search(&searcher, &statistics, &plan, visible, tail.names(), wanted.limit)?;
         found.extend(tail.search(&plan, &plan.weights(fields, &statistics)?));
         found.sort_by(|one, other| other.score.total_cmp(&one.score).then_with(|| one.key.cmp(&other.key)));

@@ -30,7 +30,12 @@ async fn buf_curl_lists_services_puts_and_gets(cluster: &mut Cluster) {
         output(command.env("BUF_CACHE_DIR", cache.path()).env("HOME", cache.path()))
     };
     let services = curl(&["--list-services", &server]);
-    for service in ["annals.things.v1.ThingsService", "annals.events.v1.EventsService", "grpc.health.v1.Health"] {
+    for service in [
+        "annals.things.v1.ThingsService",
+        "annals.events.v1.EventsService",
+        "annals.search.v1.SearchService",
+        "grpc.health.v1.Health",
+    ] {
         assert!(services.contains(service), "{services}");
     }
     let method = |name: &str| format!("{server}/annals.things.v1.ThingsService/{name}");

@@ -10,6 +10,7 @@ use std::{
 use domain::{Key, Namespace};
 use http::HeaderMap;
 use proto::{
+    common::v1::Visibility as WireVisibility,
     convert::{canonical_key, key_to_wire},
     search::v1 as wire,
     things::v1::{BatchGetThingsRequest, BatchGetThingsResponse, Thing},
@@ -55,7 +56,7 @@ impl Search {
             let is_all = found.len() < limit;
             let mut named = HashSet::new();
             let best: Vec<_> = found.into_iter().filter(|found| named.insert(found.key.name())).collect();
-            self.read(headers, &asked, &best, &mut read, deadline).await?;
+            self.read(caller, headers, &asked, &best, &mut read, deadline).await?;
             let hits: Vec<_> = best.iter().filter_map(|found| hit(found, &read)).take(asked.top_k).collect();
             if hits.len() == asked.top_k || is_all || round == ROUNDS {
                 return Ok(hits);
@@ -80,9 +81,11 @@ impl Search {
         tokio::task::spawn_blocking(look).await.map_err(Refusal::internal)?.map_err(Refusal::internal)
     }
 
-    /// Reads what is not known of the best until enough of them are there.
+    /// Reads what is not known of the best until enough of them are there for the caller. Things shows an unlisted one to
+    /// whoever names it; here nobody has, also where the index does not know yet that it became one.
     async fn read(
         &self,
+        caller: &Caller,
         headers: &HeaderMap,
         asked: &Asked,
         best: &[Found],
@@ -107,7 +110,9 @@ impl Search {
                 read.insert(key_of(Some(key))?, None);
             }
             for thing in things {
-                read.insert(key_of(thing.key.clone())?, Some(shown_as(thing, &words)));
+                let key = key_of(thing.key.clone())?;
+                let is_listed = thing.visibility() == WireVisibility::Public || caller.may_read(&key.ns);
+                read.insert(key, is_listed.then(|| shown_as(thing, &words)));
             }
         }
     }

@@ -1,3 +1,5 @@
+//! What is found and what is not: the same in memory and on the disk, before and after a kill.
+
 use std::collections::BTreeMap;
 
 use domain::{Id, Timestamp, Variant, Visibility};

@@ -137,7 +137,7 @@ async fn an_unknown_method_is_refused_with_a_reason(cluster: &mut Cluster) {
     for path in [
         "/annals.things.v1.ThingsService/Nothing",
         "/annals.things.v1.ThingsService/",
-        "/annals.search.v1.SearchService/Search",
+        "/annals.search.v1.SearchService/Nothing",
         "/nothing",
         "/",
     ] {

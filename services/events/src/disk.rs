@@ -10,7 +10,7 @@ use std::{
 pub(crate) const UNFINISHED: &str = "unfinished";
 /// Bytes after which a large file that is being written is synced: a sync of the journal, which may have to wait for what
 /// another file has unwritten, waits for no more (decision 47).
-const PIECE_BYTES: usize = 2 << 20;
+const PIECE_BYTES: usize = 8 << 20;
 
 /// A large file that is being written, synced piece by piece; whoever completes it syncs the last one.
 pub(crate) struct InPieces {

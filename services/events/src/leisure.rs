@@ -6,8 +6,8 @@ use rustix::process::setpriority_process;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-/// What the thread is niced by where nothing hurries: a tenth of the processor that one of a caller's threads gets.
-const NICE: i32 = 10;
+/// What the thread is niced by where nothing hurries: a third of the processor that one of a caller's threads gets.
+const NICE: i32 = 5;
 
 /// Whether callers' work goes first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

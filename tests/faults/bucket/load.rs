@@ -27,7 +27,7 @@ use crate::crash::dice::Dice;
 const LARGE_BYTES: usize = 750_000;
 const LARGE: usize = 12;
 /// Rounds of appends from one lot of large events to the next: it is archived by then.
-const LARGE_EVERY: u64 = 40;
+const LARGE_EVERY: u64 = 10;
 
 /// The server, and what it has acknowledged.
 pub(crate) struct Load {

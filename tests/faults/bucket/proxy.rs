@@ -153,9 +153,20 @@ impl Plan {
         each.flat_map(|(call, faults)| faults.iter().map(|fault| (*call, *fault))).collect()
     }
 
+    /// Whether uploads have to be given up for the faults that are left to meet one: none that are dealt to parts of
+    /// uploads give one up any more. Such a part is refused, beyond what is dealt to it.
+    fn lacks_aborts(&self) -> bool {
+        let has = |call| self.to_spoil.get(&call).is_some_and(|faults| !faults.is_empty());
+        has(Call::AbortUpload) && !has(Call::PutPart) && !has(Call::CompleteUpload)
+    }
+
     fn next(&mut self, call: Call) -> Option<Fault> {
         *self.calls.entry(call).or_default() += 1;
         self.since_fault += 1;
+        if call == Call::PutPart && self.lacks_aborts() && self.is_calm {
+            self.is_calm = false;
+            return Some(Fault::PreconditionFailed);
+        }
         let faults = self.to_spoil.get_mut(&call)?;
         let fault = *faults.front()?;
         let fails = call.fails_a_flush(fault);

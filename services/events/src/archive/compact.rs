@@ -38,7 +38,7 @@ const BEHIND: usize = 4 * MANY;
 const LEFT_ALONE: usize = 3;
 /// Files that are merged at once, and bytes of them in memory: a row group of each.
 const MAX_INPUTS: usize = 16;
-const MAX_HELD_BYTES: u64 = 64 << 20;
+const MAX_HELD_BYTES: u64 = 32 << 20;
 /// A partition that got no file for so long rests: all of its small files are merged.
 pub(crate) const REST: Duration = Duration::from_hours(1);
 

@@ -26,7 +26,7 @@ use super::{
 const ZSTD_LEVEL: i32 = 1;
 /// A row group is closed at so many rows or encoded bytes: what a reader holds of a file, and what it can skip.
 const GROUP_ROWS: usize = 65_536;
-pub(crate) const GROUP_BYTES: usize = 16 << 20;
+pub(crate) const GROUP_BYTES: usize = 8 << 20;
 /// A page is closed at so many rows: what a point read decodes.
 const PAGE_ROWS: usize = 2_048;
 /// Characters that a bound of a text keeps, as in Iceberg's own writers' default.

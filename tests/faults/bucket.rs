@@ -30,8 +30,8 @@ use crate::{config, crash::dice::Dice};
 const TIMEOUT: &str = "1s";
 /// When a late answer comes.
 const LATE: Duration = Duration::from_millis(1_500);
-/// A round of all faults takes some minutes in debug; one that takes so long is stuck.
-const LONGEST_ROUND: Duration = Duration::from_mins(25);
+/// A round of all faults takes less than a minute in debug on an idle machine; one that takes so long is stuck.
+const LONGEST_ROUND: Duration = Duration::from_mins(10);
 /// How often others look until no merge is under way.
 const LOOKS: usize = 5;
 

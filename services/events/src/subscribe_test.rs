@@ -107,6 +107,28 @@ async fn mutations_of_private_things_are_left_out_for_who_does_not_read_the_name
 }
 
 #[tokio::test]
+async fn events_of_all_tenants_are_for_another_service_only() {
+    let fixture = Fixture::new();
+    fixture.append(vec![event("log")]).await;
+    let other = Caller::keyed("foreign".parse().unwrap(), "frida", [serve::auth::Scope::WriteEvents]);
+    fixture.log.append(&other, vec![event("metric")]).await.unwrap();
+    fixture.append(vec![event("error")]).await;
+    let subscribe = |caller: &Caller, all_tenants| {
+        let filter = Filter { all_tenants, ..Filter::default() };
+        fixture.log.subscribe(caller, filter, &Start::Beginning, CancellationToken::new()).map(Box::pin)
+    };
+    let peer = Caller::peer(Caller::local().tenant);
+    let mut all: Signs = subscribe(&peer, true).unwrap();
+    assert_eq!(next(&mut all, 4).await, [(None, 0), of("log", 1), of("metric", 2), of("error", 3)]);
+    let mut own: Signs = subscribe(&peer, false).unwrap();
+    assert_eq!(next(&mut own, 3).await, [(None, 0), of("log", 1), of("error", 3)]);
+    for caller in [Caller::local(), event_reader()] {
+        let refused = subscribe(&caller, true).err().map(|refusal| refusal.reason);
+        assert_eq!(refused, Some(Reason::PermissionDenied));
+    }
+}
+
+#[tokio::test]
 async fn a_position_of_another_journal_and_a_caller_without_the_scope_are_refused() {
     let fixture = Fixture::new();
     let subscribe = |caller: &Caller, start: &Start| {

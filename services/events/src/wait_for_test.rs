@@ -53,3 +53,19 @@ async fn a_position_of_another_journal_or_past_the_end_is_refused() {
     let refusal = fixture.log.wait_for(&Caller::local(), "yesterday", None).await.unwrap_err();
     assert_eq!(refusal.violations[0].field, "wait_for");
 }
+
+#[tokio::test]
+async fn the_position_of_a_write_is_behind_it_and_not_past_the_end() {
+    let fixture = Fixture::new();
+    let ulids = fixture.append(vec![event("log"), event("log")]).await;
+    fixture.append(vec![event("log")]).await;
+    let resolve = async |wait_for: String| fixture.log.resolve_cursor(&Caller::local(), &wait_for, Some(soon())).await;
+    for (offset, ulid) in (0..).zip(ulids) {
+        let position = resolve(ulid.to_string()).await.unwrap();
+        assert!((offset + 1..=3).contains(&position), "event {offset} is before {position}");
+    }
+    assert_eq!(resolve(fixture.log.cursor(2).to_string()).await.unwrap(), 2);
+    let absent = resolve(fixture.clock.ulid().to_string()).await.unwrap_err();
+    assert_eq!(absent.reason, Reason::RelayBehind);
+    assert_eq!(resolve(String::new()).await.unwrap_err().violations[0].field, "wait_for");
+}

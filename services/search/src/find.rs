@@ -78,7 +78,7 @@ impl Search {
             };
             index.search(&caller.tenant, &wanted)
         };
-        tokio::task::spawn_blocking(look).await.map_err(Refusal::internal)?.map_err(Refusal::internal)
+        Ok(tokio::task::spawn_blocking(look).await.map_err(Refusal::internal)??)
     }
 
     /// Reads what is not known of the best until enough of them are there for the caller. Things shows an unlisted one to

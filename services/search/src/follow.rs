@@ -137,11 +137,7 @@ impl Follower {
         work: impl FnOnce(&Index) -> Result<T, index::Error> + Send + 'static,
     ) -> Result<T, Refusal> {
         let index = Arc::clone(&self.index);
-        let done = tokio::task::spawn_blocking(move || work(&index)).await.map_err(Refusal::internal)?;
-        done.map_err(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, "the index cannot be written");
-            Refusal::new(Reason::StoreUnavailable, "the index cannot be written")
-        })
+        Ok(tokio::task::spawn_blocking(move || work(&index)).await.map_err(Refusal::internal)??)
     }
 }
 

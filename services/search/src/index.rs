@@ -21,6 +21,8 @@ use std::{
 };
 
 use domain::{Cursor, Key, Namespace, TenantId, TypeName};
+use proto::common::v1::Reason;
+use serve::Refusal;
 
 pub(crate) use analyzer::Analyzer;
 use tenant::TenantIndex;
@@ -54,6 +56,13 @@ pub(crate) enum Error {
 impl Error {
     fn io(path: &Path) -> impl Fn(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), source }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "the index does not work");
+        Self::new(Reason::StoreUnavailable, "the index cannot be read or written")
     }
 }
 

@@ -22,6 +22,9 @@ const STREAMS_AT_A_TIME: usize = 160;
 /// deadline, was not read by then.
 const IN_VAIN: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16)];
 
+/// How often a call that was lost is made again.
+const LOST: usize = 3;
+
 /// Where a caller calls.
 #[derive(Clone, Debug)]
 pub(crate) struct Doors {
@@ -150,7 +153,10 @@ impl<'a> Matrix<'a> {
         };
         if cell.path.last().is_none_or(|field| field.name() != "wait_for") {
             let mut answer = door.call(&cell.method, request.clone(), cell.number, None).await;
-            while answer.is_lost() {
+            for _ in 0..LOST {
+                if !answer.is_lost() {
+                    break;
+                }
                 answer = door.call(&cell.method, request.clone(), cell.number, None).await;
             }
             return answer;

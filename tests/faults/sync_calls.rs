@@ -307,6 +307,9 @@ async fn after_death(before: &[&str], without: &[&str]) -> anyhow::Result<()> {
     life.machine.disk.ignore_syncs(before);
     let server = life.machine.start().await?;
     life.work(Load::Appends, &server, 30).await?;
+    if before.iter().any(|pattern| pattern.contains("catalog")) {
+        life.work_until_cut(&server).await?;
+    }
     server.running.kill()?;
     life.machine.disk.ignore_syncs(without);
     life.crash(Kill::Ready, false, &mut summary).await?;

@@ -12,20 +12,21 @@ impl Search {
         if wait_for.is_empty() {
             return Ok(());
         }
-        let mut headers = http::HeaderMap::new();
-        self.credentials.sign_for(&mut headers, &caller.tenant);
-        let mut events = self.events(&headers, deadline);
-        let answer = events.resolve_cursor(ResolveCursorRequest { wait_for }).await;
-        let cursor = answer.map_err(|status| Refusal::from_status(&status))?.into_inner().cursor;
-        let cursor: domain::Cursor = cursor.parse().map_err(Refusal::internal)?;
-        let mut arrived = self.arrived.clone();
-        let is_here = arrived.wait_for(|position| *position >= cursor.offset);
-        match tokio::time::timeout_at(deadline.give_up(), is_here).await {
-            Ok(Ok(_)) => Ok(()),
+        let behind = || Refusal::new(Reason::RelayBehind, "the write was not in the index when the deadline came");
+        let found = async {
+            let mut headers = http::HeaderMap::new();
+            self.credentials.sign_for(&mut headers, &caller.tenant);
+            let answer = self.events(&headers, deadline).resolve_cursor(ResolveCursorRequest { wait_for }).await;
+            let refused = |status| match Refusal::from_status(&status) {
+                Refusal { reason: Reason::RelayBehind, .. } => behind(),
+                refusal => refusal,
+            };
+            let cursor = answer.map_err(refused)?.into_inner().cursor;
+            let cursor: domain::Cursor = cursor.parse().map_err(Refusal::internal)?;
+            let mut arrived = self.arrived.clone();
             // Without a follower nothing arrives any more.
-            Ok(Err(_)) | Err(_) => {
-                Err(Refusal::new(Reason::RelayBehind, "the write was not in the index when the deadline came"))
-            }
-        }
+            arrived.wait_for(|position| *position >= cursor.offset).await.map(drop).map_err(|_| behind())
+        };
+        tokio::time::timeout_at(deadline.give_up(), found).await.unwrap_or_else(|_| Err(behind()))
     }
 }

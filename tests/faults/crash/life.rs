@@ -147,6 +147,19 @@ impl Life {
         clients.stop(&mut self.round).await
     }
 
+    /// The same, until the journal has been cut and its directory synced: another segment has been begun since.
+    pub(crate) async fn work_until_cut(&mut self, server: &Server) -> anyhow::Result<()> {
+        let first = self.machine.segments()?.into_iter().next().context("a journal has a segment")?;
+        while self.machine.segments()?.contains(&first) {
+            self.work(Load::Appends, server, 30).await?;
+        }
+        let cut = self.machine.segments()?;
+        while self.machine.segments()?.iter().all(|segment| cut.contains(segment)) {
+            self.work(Load::Appends, server, 30).await?;
+        }
+        Ok(())
+    }
+
     /// Undoes whatever no sync covered. The server must be dead.
     pub(crate) fn lose_power(&self, summary: &mut Summary) -> anyhow::Result<()> {
         summary.power_cuts += 1;

@@ -10,6 +10,7 @@ mod commits;
 mod echo;
 mod engine;
 mod entity;
+mod eval;
 mod get;
 mod import;
 #[expect(unreachable_pub, reason = "the harness has it too")]
@@ -84,6 +85,12 @@ enum Bench {
         #[arg(long, default_value_t = 1_000_000)]
         events: usize,
     },
+    /// How good what search finds is, on O*NET; `cargo xtask eval` runs it.
+    Eval {
+        /// Directory of the O*NET files.
+        #[arg(long, default_value = "../shared/data/onet")]
+        onet: PathBuf,
+    },
     /// Serves the baseline of `get`; started by it.
     #[command(hide = true)]
     Echo {
@@ -115,6 +122,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Entity { mutations } => entity::run(mutations).await?.finish(),
         Bench::Commits { commits } => commits::run(commits).await?.finish(),
         Bench::Aggregate { events } => aggregate::run(events).await?.finish(),
+        Bench::Eval { onet } => eval::run(&onet).await,
         Bench::Ready => ready::run().await?.finish(),
         Bench::Echo { listen } => echo::serve(listen).await,
     }

@@ -49,6 +49,11 @@ enum Task {
         arguments: Vec<String>,
     },
 
+    /// Print how good what search finds is: nDCG@10 on sets of O*NET, for each way of looking; fails below a floor.
+    ///
+    /// Shares the build of the tests: how good it is does not depend on how it is built.
+    Eval,
+
     /// Kill a loaded server, drop all that was not synced, check that nothing acknowledged is lost; many times.
     Crash {
         /// How many times.
@@ -97,6 +102,10 @@ fn run(task: Task) -> Result<()> {
             Ok(())
         }
         Task::Bench { arguments } => bench(&workspace, &arguments),
+        Task::Eval => {
+            workspace.cargo(["build", "--bin", "annals", "--bin", "benches"]).run()?;
+            workspace.cargo(["run", "--quiet", "--bin", "benches", "--", "eval"]).run()
+        }
         Task::Crash { rounds, release } => repeat(&workspace, "crash_loop", "ANNALS_CRASH_ROUNDS", rounds, release),
         Task::StoreFaults { rounds } => {
             Backends::install(&workspace)?;

@@ -52,21 +52,22 @@ pub(crate) struct Document {
     pub(crate) thing_type: TypeName,
     pub(crate) visibility: Visibility,
     pub(crate) updated_at: Timestamp,
-    /// One for each field.
-    pub(crate) texts: [String; Field::ALL.len()],
+    pub(crate) texts: Texts,
 }
+
+/// One for each field.
+pub(crate) type Texts = [String; Field::ALL.len()];
 
 impl Document {
     /// Of a thing.
     pub(crate) fn of(thing: &Thing) -> Self {
         let content = thing.body.content.as_ref().map(|content| content.as_str().to_owned()).unwrap_or_default();
-        let (title, data) = thing.body.data.as_ref().map(|data| texts_of(data.as_str())).unwrap_or_default();
         Self {
             key: thing.key.clone(),
             thing_type: thing.body.thing_type.clone(),
             visibility: thing.body.visibility,
             updated_at: thing.updated_at(),
-            texts: [title, thing.key.id.as_str().to_owned(), content, data],
+            texts: texts(&thing.key, content, thing.body.data.as_ref().map(|data| data.as_str())),
         }
     }
 
@@ -75,6 +76,12 @@ impl Document {
     pub(crate) fn is_listed(&self) -> bool {
         self.visibility == Visibility::Public && self.key.variant.is_canonical()
     }
+}
+
+/// The texts of a thing, one for each field.
+pub(crate) fn texts(key: &Key, content: String, data: Option<&str>) -> Texts {
+    let (title, rest) = data.map(texts_of).unwrap_or_default();
+    [title, key.id.as_str().to_owned(), content, rest]
 }
 
 /// The title and the other strings of `data`, each string on a line of its own.

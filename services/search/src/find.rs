@@ -1,4 +1,4 @@
-//! Finds things: asks the index, then things, which of what it found is there for the caller.
+//! Finds things: asks the indexes, then things, which of what they found is there for the caller.
 //!
 //! Owns that an answer has as many hits as were asked for, if there are so many. Never shows what things does not give.
 
@@ -19,8 +19,9 @@ use serve::{Caller, Refusal, deadline::Deadline};
 
 use crate::{
     Search,
+    combine::combine,
     document::texts_of,
-    index::{Filter, Found, Wanted},
+    index::{self, Filter, Found, Matching, Nearest, Sight, Texts, Vectors},
     query::Clause,
     snippet::{Snippet, Words},
 };
@@ -32,11 +33,60 @@ const SPARE: usize = 16;
 /// How often the index is asked for more, each time for four times as many.
 const ROUNDS: usize = 5;
 
+/// Where two rankings become one, each is this long at least: what is good in both may be the best in neither.
+const LEAST_OF_EACH: usize = 100;
+
 /// Which things.
 pub(crate) struct Asked {
+    pub(crate) mode: Mode,
     pub(crate) clauses: Vec<Clause>,
+    /// Of the model's dimension; of no length where nothing has a direction in common with it.
+    pub(crate) vector: Vec<f32>,
     pub(crate) filter: Filter,
     pub(crate) top_k: usize,
+    /// The thing that others are to be like, which is none of them.
+    pub(crate) but: Option<Key>,
+}
+
+/// How things are looked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mode {
+    Lexical,
+    Semantic,
+    Hybrid,
+}
+
+impl Asked {
+    fn look(
+        &self,
+        texts: Option<&Texts>,
+        vectors: Option<&Vectors>,
+        sight: Sight<'_>,
+        limit: usize,
+    ) -> Result<Vec<Found>, index::Error> {
+        let Self { mode, clauses, vector, filter, .. } = self;
+        let matching = |limit| {
+            let matching = Matching { clauses, filter, sight, limit };
+            texts.map_or(Ok(Vec::new()), |texts| texts.matching(&matching))
+        };
+        let nearest = |limit| {
+            let nearest = Nearest { vector, filter, sight, limit };
+            vectors.map_or(Vec::new(), |vectors| vectors.nearest(&nearest))
+        };
+        match mode {
+            Mode::Lexical => matching(limit),
+            Mode::Semantic => Ok(nearest(limit)),
+            Mode::Hybrid => {
+                let each = limit.max(LEAST_OF_EACH);
+                let cosines = |keys: &[&Key]| {
+                    vectors.map_or(vec![None; keys.len()], |vectors| vectors.scores(keys, vector))
+                };
+                let mut both = combine(matching(each)?, &nearest(each), cosines);
+                both.truncate(limit);
+                Ok(both)
+            }
+        }
+    }
 }
 
 impl Search {
@@ -54,7 +104,7 @@ impl Search {
         for round in 1.. {
             let found = self.look(caller, &asked, limit).await?;
             let is_all = found.len() < limit;
-            let mut named = HashSet::new();
+            let mut named: HashSet<_> = asked.but.iter().map(Key::name).collect();
             let best: Vec<_> = found.into_iter().filter(|found| named.insert(found.key.name())).collect();
             self.read(caller, headers, &asked, &best, &mut read, deadline).await?;
             let hits: Vec<_> = best.iter().filter_map(|found| hit(found, &read)).take(asked.top_k).collect();
@@ -67,16 +117,13 @@ impl Search {
     }
 
     async fn look(&self, caller: &Caller, asked: &Arc<Asked>, limit: usize) -> Result<Vec<Found>, Refusal> {
-        let (index, caller, asked) = (Arc::clone(&self.index), caller.clone(), Arc::clone(asked));
+        let (texts, vectors) = (self.texts.index.of(&caller.tenant), self.vectors.index.of(&caller.tenant));
+        let (caller, asked) = (caller.clone(), Arc::clone(asked));
         let look = move || {
             let may_read = |ns: &Namespace| caller.may_read(ns);
-            let wanted = Wanted {
-                clauses: asked.clauses.clone(),
-                filter: asked.filter.clone(),
-                may_read: (!caller.may_read_all()).then_some(&may_read),
-                limit,
-            };
-            index.search(&caller.tenant, &wanted)
+            let sight = Sight((!caller.may_read_all()).then_some(&may_read));
+            let (texts, vectors) = (texts.as_deref(), vectors.as_deref());
+            asked.look(texts, vectors, sight, limit)
         };
         Ok(tokio::task::spawn_blocking(look).await.map_err(Refusal::internal)??)
     }

@@ -1,8 +1,8 @@
-//! Follows events into the index.
+//! Follows events into an index.
 //!
 //! Owns when what has arrived is moved to the disk. Never answers a caller.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use domain::{Clock, Cursor, EntityKind, Invalid, Mutation, State, TenantId};
 use futures::FutureExt as _;
@@ -18,7 +18,7 @@ use tonic::Streaming;
 
 use crate::{
     document::Document,
-    index::{self, Change, Index},
+    index::{self, Change, Index, OfTenant},
 };
 
 /// Events that are applied together, if so many have come.
@@ -31,17 +31,19 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// The shortest and the longest pause after something went wrong; each is twice the one before.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
-/// The way from events to the index.
-pub(crate) struct Follower {
+/// The way from events to an index.
+pub(crate) struct Follower<T: OfTenant> {
+    /// Which index, in metrics and where it is said why the service is not ready.
+    pub(crate) name: &'static str,
     pub(crate) events: EventsServiceClient<Peer>,
-    pub(crate) index: Arc<Index>,
+    pub(crate) index: Arc<Index<T>>,
     /// Up to where events are in the index.
     pub(crate) position: watch::Sender<u64>,
     pub(crate) clock: Clock,
     pub(crate) readiness: Readiness,
 }
 
-impl Follower {
+impl<T: OfTenant> Follower<T> {
     /// Follows until `cancel`, then moves what has arrived to the disk. What fails is tried again, from where the index is.
     pub(crate) async fn run(mut self, cancel: CancellationToken) {
         let mut pause = PAUSE.0;
@@ -61,7 +63,7 @@ impl Follower {
             }
             if pause == PAUSE.1 {
                 let why = format!("events cannot be followed into the index: {}", refusal.reason_name());
-                self.readiness.block("search", why);
+                self.readiness.block(self.name, why);
             }
             if cancel.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 break;
@@ -106,10 +108,10 @@ impl Follower {
             if !received.is_empty() {
                 self.apply(received).await?;
                 *pause = PAUSE.0;
-                self.readiness.clear("search");
+                self.readiness.clear(self.name);
             }
             let (names, bytes) = self.index.in_memory();
-            metrics::gauge!("annals_search_names_in_memory").set(names as f64);
+            metrics::gauge!("annals_search_names_in_memory", "index" => self.name).set(names as f64);
             let is_old = oldest.is_some_and(|oldest| Instant::now() >= oldest + LONGEST);
             if names >= MOST_NAMES || bytes >= MOST_BYTES || is_old {
                 self.blocking(Index::checkpoint).await?;
@@ -127,15 +129,15 @@ impl Follower {
         self.position.send_replace(position);
         let taken_in = convert::timestamp("timestamp", newest).ok().flatten();
         let lag = taken_in.map_or(0, |taken_in| (self.clock.now().millis() - taken_in.millis()).max(0));
-        metrics::gauge!("annals_search_lag_seconds").set(lag as f64 / 1_000.0);
+        metrics::gauge!("annals_search_lag_seconds", "index" => self.name).set(lag as f64 / 1_000.0);
         Ok(())
     }
 
     /// Does what blocks with the index.
-    async fn blocking<T: Send + 'static>(
+    async fn blocking<R: Send + 'static>(
         &self,
-        work: impl FnOnce(&Index) -> Result<T, index::Error> + Send + 'static,
-    ) -> Result<T, Refusal> {
+        work: impl FnOnce(&Index<T>) -> Result<R, index::Error> + Send + 'static,
+    ) -> Result<R, Refusal> {
         let index = Arc::clone(&self.index);
         Ok(tokio::task::spawn_blocking(move || work(&index)).await.map_err(Refusal::internal)??)
     }
@@ -156,35 +158,35 @@ async fn receive(stream: &mut Streaming<SubscribeResponse>) -> Result<Option<Vec
 }
 
 /// Applies what has come; says up to where events are in the index then.
-fn apply(index: &Index, received: Vec<SubscribeResponse>) -> Result<u64, index::Error> {
-    let mut end = None;
+fn apply<T: OfTenant>(index: &Index<T>, received: Vec<SubscribeResponse>) -> Result<u64, index::Error> {
+    let (mut end, mut changes) = (None, HashMap::<TenantId, Vec<_>>::new());
     for SubscribeResponse { event, cursor } in received {
         let cursor: Cursor = cursor.parse().map_err(|invalid: Invalid| index::Error::Cursor(invalid.rule))?;
-        if let Some(event) = event {
-            apply_event(index, event, cursor)?;
+        if let Some((tenant, change)) = event.and_then(change) {
+            changes.entry(tenant).or_default().push((change, cursor.offset));
         }
         end = Some(cursor);
+    }
+    for (tenant, changes) in changes {
+        index.apply(&tenant, changes)?;
     }
     Ok(index.arrive(end))
 }
 
-/// Applies a mutation of a thing. One that cannot be read is told and left out: it would be that the next time too.
-fn apply_event(index: &Index, event: Event, cursor: Cursor) -> Result<(), index::Error> {
+/// What a mutation says of a thing. One that cannot be read is told and left out: it would be that the next time too.
+fn change(event: Event) -> Option<(TenantId, Change)> {
     let ulid = event.ulid.clone();
     let parsed = event.tenant.parse::<TenantId>().and_then(|tenant| Ok((tenant, convert::mutation(event)?)));
     let (tenant, Mutation { entity, after, .. }) = match parsed {
         Ok(parsed) => parsed,
         Err(invalid) => {
             tracing::error!(ulid, error = %invalid, "a mutation cannot be read: its thing is not found by it");
-            return Ok(());
+            return None;
         }
     };
-    if entity.kind != EntityKind::Thing {
-        return Ok(());
-    }
     let document = after.and_then(|state| match state {
         State::Thing(thing) => Some(Document::of(&thing)),
         State::Relationship(_) => None,
     });
-    index.apply(&tenant, Change { key: entity.key, document }, cursor.offset)
+    (entity.kind == EntityKind::Thing).then(|| (tenant, Change { key: entity.key, document }))
 }

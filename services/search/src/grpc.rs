@@ -11,10 +11,16 @@ use proto::{
 use serve::{Caller, Peer, Refusal, deadline::Deadline};
 use tonic::{Request, Response, Status};
 
-use crate::{Search, find::Asked, index::Filter, query};
+use crate::{
+    Search,
+    find::{Asked, Mode},
+    index::Filter,
+    query,
+    similar::Like,
+};
 
 /// Hits where nobody says how many.
-const TOP_K: i32 = 10;
+const TOP_K: usize = 10;
 const MOST_TOP_K: i32 = 1_000;
 /// Types in one filter.
 const MOST_TYPES: usize = 16;
@@ -25,9 +31,32 @@ impl SearchService for Search {
         let (metadata, extensions, message) = request.into_parts();
         let (caller, headers) = (Caller::of(&extensions)?, metadata.into_headers());
         let deadline = Deadline::of(&extensions).unwrap_or_else(|| Deadline::after(serve::deadline::UNARY));
-        let (asked, wait_for) = asked(message).map_err(Refusal::from)?;
+        let wire::SearchRequest { query, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for } =
+            message;
+        let asked = || {
+            let filter = filter(ns, ns_prefix, types, updated_from, updated_until)?;
+            let (mode, clauses, top_k) = (self::mode(mode)?, query::parse(&query)?, self::top_k(top_k)?);
+            Ok(Asked { mode, clauses, vector: self.model.embedder.embed_text(&query), filter, top_k, but: None })
+        };
+        let asked = asked().map_err(|invalid: Invalid| Refusal::from(invalid))?;
         self.wait_for(caller, wait_for, deadline).await?;
         let hits = self.find(caller, &headers, asked, deadline).await?;
+        Ok(Response::new(wire::SearchResponse { hits }))
+    }
+
+    async fn similar(&self, request: Request<wire::SimilarRequest>) -> Result<Response<wire::SearchResponse>, Status> {
+        let (metadata, extensions, message) = request.into_parts();
+        let (caller, headers) = (Caller::of(&extensions)?, metadata.into_headers());
+        let deadline = Deadline::of(&extensions).unwrap_or_else(|| Deadline::after(serve::deadline::UNARY));
+        let wire::SimilarRequest { key, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for } =
+            message;
+        let like = || {
+            let filter = filter(ns, ns_prefix, types, updated_from, updated_until)?;
+            Ok(Like { mode: self::mode(mode)?, filter, top_k: self::top_k(top_k)? })
+        };
+        let like = like().map_err(|invalid: Invalid| Refusal::from(invalid))?;
+        self.wait_for(caller, wait_for, deadline).await?;
+        let hits = self.like(caller, &headers, key, like, deadline).await?;
         Ok(Response::new(wire::SearchResponse { hits }))
     }
 }
@@ -45,19 +74,32 @@ impl Search {
     }
 }
 
-/// What is looked for, and what is waited for before.
-fn asked(message: wire::SearchRequest) -> Result<(Asked, String), Invalid> {
-    let wire::SearchRequest { query, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for } =
-        message;
-    if wire::Mode::try_from(mode).is_err() {
-        return Err(Invalid::new("mode", "must be lexical"));
+fn mode(mode: i32) -> Result<Mode, Invalid> {
+    match wire::Mode::try_from(mode) {
+        Ok(wire::Mode::Hybrid) => Ok(Mode::Hybrid),
+        Ok(wire::Mode::Unspecified | wire::Mode::Lexical) => Ok(Mode::Lexical),
+        Ok(wire::Mode::Semantic) => Ok(Mode::Semantic),
+        Err(_) => Err(Invalid::new("mode", "must be hybrid, lexical or semantic")),
     }
+}
+
+fn top_k(top_k: i32) -> Result<usize, Invalid> {
+    match top_k {
+        0 => Ok(TOP_K),
+        1..=MOST_TOP_K => Ok(top_k as usize),
+        _ => Err(Invalid::new("top_k", "must be 1 to 1,000")),
+    }
+}
+
+fn filter(
+    ns: String,
+    ns_prefix: String,
+    types: Vec<String>,
+    updated_from: Option<prost_types::Timestamp>,
+    updated_until: Option<prost_types::Timestamp>,
+) -> Result<Filter, Invalid> {
     if types.len() > MOST_TYPES {
         return Err(Invalid::new("types", "must be at most 16"));
-    }
-    let top_k = if top_k == 0 { TOP_K } else { top_k };
-    if !(1..=MOST_TOP_K).contains(&top_k) {
-        return Err(Invalid::new("top_k", "must be 1 to 1,000"));
     }
     let namespace = |field: &str, text: &str| -> Result<Option<Namespace>, Invalid> {
         let given = (!text.is_empty()).then(|| text.parse());
@@ -68,12 +110,11 @@ fn asked(message: wire::SearchRequest) -> Result<(Asked, String), Invalid> {
         .enumerate()
         .map(|(at, name)| name.parse().map_err(|invalid: Invalid| Invalid::new(format!("types[{at}]"), invalid.rule)));
     let millis = |field, moment| Ok(timestamp(field, moment)?.map(Timestamp::millis));
-    let filter = Filter {
+    Ok(Filter {
         ns: namespace("ns", &ns)?,
         ns_prefix: namespace("ns_prefix", &ns_prefix)?,
         types: types.collect::<Result<_, _>>()?,
         updated_from: millis("updated_from", updated_from)?,
         updated_until: millis("updated_until", updated_until)?,
-    };
-    Ok((Asked { clauses: query::parse(&query)?, filter, top_k: top_k as usize }, wait_for))
+    })
 }

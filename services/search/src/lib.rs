@@ -1,19 +1,22 @@
-//! The search service: finds things by their words.
+//! The search service: finds things by their words and by their vectors.
 //!
-//! Owns an index of each tenant's things, which it keeps by following events. Never decides what a thing is or who sees
+//! Owns two indexes of each tenant's things, which it keeps by following events. Never decides what a thing is or who sees
 //! it: what it finds is read from things, in the caller's name, before it is answered.
 
+mod combine;
 mod config;
 mod document;
+mod embed;
 mod find;
 mod follow;
 mod grpc;
 mod index;
 mod query;
+mod similar;
 mod snippet;
 mod wait_for;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use proto::{
@@ -23,8 +26,9 @@ use serve::{Context, Peer, Routes, Service, Tasks, auth::Credentials, layers::Ri
 use tokio::sync::watch;
 
 pub use config::Peers;
+use embed::Embedder;
 use follow::Follower;
-use index::Index;
+use index::{Index, Model, OfTenant, Texts, Vectors};
 
 /// The largest message taken: a query is short.
 const MAX_MESSAGE_IN: usize = 64 << 10;
@@ -36,19 +40,10 @@ const MAX_MESSAGE: usize = 16 << 20;
 pub async fn open(context: &Context, events: Peer, things: Peer) -> anyhow::Result<Service> {
     let tasks = Tasks::new("search");
     let dir = context.data_dir.join("search");
-    let index = tokio::task::spawn_blocking(move || Index::open(&dir)).await?.context("the index cannot be opened")?;
-    let index = Arc::new(index);
-    let (position, arrived) = watch::channel(index.position().map_or(0, |cursor| cursor.offset));
-    let follower = Follower {
-        events: EventsServiceClient::new(events.clone().signed(context.credentials()))
-            .max_decoding_message_size(MAX_MESSAGE),
-        index: Arc::clone(&index),
-        position,
-        clock: context.clock.clone(),
-        readiness: context.readiness.clone(),
-    };
-    tasks.spawn("follow", |cancel| follower.run(cancel));
-    let search = Search { index, arrived, things, events, credentials: context.credentials() };
+    let texts = follow(context, &tasks, &events, "search-texts", dir.join("texts"), ()).await?;
+    let (model, of_model) = (Arc::new(Model::new(Embedder)), dir.join("vectors").join(embed::HASH_V1));
+    let vectors = follow(context, &tasks, &events, "search-vectors", of_model, Arc::clone(&model)).await?;
+    let search = Search { texts, vectors, model, things, events, credentials: context.credentials() };
     let service = SearchServiceServer::new(search)
         .max_decoding_message_size(MAX_MESSAGE_IN)
         .max_encoding_message_size(MAX_MESSAGE);
@@ -56,13 +51,46 @@ pub async fn open(context: &Context, events: Peer, things: Peer) -> anyhow::Resu
     Ok(Service { name: "search", routes, http: None, tasks })
 }
 
+/// Opens the index in `dir` and follows events into it.
+async fn follow<T: OfTenant>(
+    context: &Context,
+    tasks: &Tasks,
+    events: &Peer,
+    name: &'static str,
+    dir: PathBuf,
+    settings: T::Settings,
+) -> anyhow::Result<Followed<T>> {
+    let index = tokio::task::spawn_blocking(move || Index::open(&dir, settings)).await?;
+    let index = Arc::new(index.with_context(|| format!("the index {name} cannot be opened"))?);
+    let (position, arrived) = watch::channel(index.position().map_or(0, |cursor| cursor.offset));
+    let follower = Follower {
+        name,
+        events: EventsServiceClient::new(events.clone().signed(context.credentials()))
+            .max_decoding_message_size(MAX_MESSAGE),
+        index: Arc::clone(&index),
+        position,
+        clock: context.clock.clone(),
+        readiness: context.readiness.clone(),
+    };
+    tasks.spawn(name, |cancel| follower.run(cancel));
+    Ok(Followed { index, arrived })
+}
+
 /// The verbs, each in its file.
 struct Search {
-    index: Arc<Index>,
-    /// Up to where events are in the index.
-    arrived: watch::Receiver<u64>,
+    texts: Followed<Texts>,
+    vectors: Followed<Vectors>,
+    /// What the vectors are made with.
+    model: Arc<Model>,
     things: Peer,
     events: Peer,
     /// For what is asked in this service's own name.
     credentials: Credentials,
+}
+
+/// An index that follows events.
+struct Followed<T: OfTenant> {
+    index: Arc<Index<T>>,
+    /// Up to where events are in it.
+    arrived: watch::Receiver<u64>,
 }

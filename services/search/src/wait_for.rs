@@ -6,7 +6,7 @@ use serve::{Caller, Refusal, deadline::Deadline};
 use crate::Search;
 
 impl Search {
-    /// Returns once the event of a ULID, or everything up to a cursor, is in the index; `UNAVAILABLE RELAY_BEHIND` a
+    /// Returns once the event of a ULID, or everything up to a cursor, is in both indexes; `UNAVAILABLE RELAY_BEHIND` a
     /// little before the deadline. Empty waits for nothing.
     pub(crate) async fn wait_for(&self, caller: &Caller, wait_for: String, deadline: Deadline) -> Result<(), Refusal> {
         if wait_for.is_empty() {
@@ -23,9 +23,11 @@ impl Search {
             };
             let cursor = answer.map_err(refused)?.into_inner().cursor;
             let cursor: domain::Cursor = cursor.parse().map_err(Refusal::internal)?;
-            let mut arrived = self.arrived.clone();
-            // Without a follower nothing arrives any more.
-            arrived.wait_for(|position| *position >= cursor.offset).await.map(drop).map_err(|_| behind())
+            for mut arrived in [self.texts.arrived.clone(), self.vectors.arrived.clone()] {
+                // Without a follower nothing arrives any more.
+                arrived.wait_for(|position| *position >= cursor.offset).await.map_err(|_| behind())?;
+            }
+            Ok(())
         };
         tokio::time::timeout_at(deadline.give_up(), found).await.unwrap_or_else(|_| Err(behind()))
     }

@@ -1,31 +1,22 @@
 //! Owns what a query looks for once its words are known terms: the same for documents on the disk and in memory.
 
-use domain::Namespace;
 use tantivy::{
     Term,
     query::{Bm25StatisticsProvider, Bm25Weight, BoostQuery, PhraseQuery, Query, TermQuery},
     schema::IndexRecordOption,
 };
 
-use super::{Error, Filter, base::Fields};
-use crate::document::{Document, Field};
+use super::base::Fields;
+use crate::{
+    document::Field,
+    index::{Error, Filter, Sight},
+};
 
 /// A query with its conditions.
 pub(super) struct Plan<'a> {
     pub(super) parts: Vec<Part>,
     pub(super) filter: &'a Filter,
     pub(super) sight: Sight<'a>,
-}
-
-/// What may be seen: everything, or what everybody may, and what is of namespaces that may be read.
-#[derive(Clone, Copy)]
-pub(super) struct Sight<'a>(pub(super) Option<&'a (dyn Fn(&Namespace) -> bool + Sync)>);
-
-impl Sight<'_> {
-    pub(super) fn sees(self, document: &Document) -> bool {
-        let may_read = |may_read: &dyn Fn(&Namespace) -> bool| may_read(&document.key.ns);
-        document.is_listed() || self.0.is_none_or(|of| may_read(of))
-    }
 }
 
 /// A term in a field, or several that follow each other there. What it adds to a score is its BM25 times `weight`.

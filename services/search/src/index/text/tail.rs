@@ -11,11 +11,13 @@ use domain::Key;
 use tantivy::{fieldnorm::FieldNormReader, query::Bm25Weight};
 
 use super::{
-    Analyzer, Change, Found,
-    base::hash_of,
+    Analyzer,
     plan::{Part, Plan},
 };
-use crate::document::{Document, Field};
+use crate::{
+    document::{Document, Field},
+    index::{Change, Found, hash_of},
+};
 
 /// The newest documents, and names that have none any more.
 #[derive(Default)]
@@ -162,17 +164,8 @@ impl Analyzed {
     }
 
     fn fulfils(&self, plan: &Plan<'_>) -> bool {
-        let (ns, updated_at) = (&self.document.key.ns, self.document.updated_at.millis());
-        let is_under = |prefix: &str| {
-            ns.as_str().strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        let filter = plan.filter;
-        filter.ns.as_ref().is_none_or(|wanted| wanted == ns)
-            && filter.ns_prefix.as_ref().is_none_or(|prefix| is_under(prefix.as_str()))
-            && (filter.types.is_empty() || filter.types.contains(&self.document.thing_type))
-            && filter.updated_from.is_none_or(|from| from <= updated_at)
-            && filter.updated_until.is_none_or(|until| updated_at < until)
-            && plan.sight.sees(&self.document)
+        let Document { key, thing_type, updated_at, .. } = &self.document;
+        plan.filter.has(&key.ns, thing_type, updated_at.millis()) && plan.sight.sees(&self.document)
     }
 
     fn score(&self, part: &Part, weight: &Bm25Weight) -> Option<f32> {

@@ -7,8 +7,11 @@ use tantivy::{
     schema::{Field as Column, IndexRecordOption},
 };
 
-use super::{Error, plan::Sight, tail::Tail};
-use crate::document::Field;
+use super::tail::Tail;
+use crate::{
+    document::Field,
+    index::{Error, Sight},
+};
 
 /// What of the disk a caller may see who does not see everything.
 pub(super) struct Visible {
@@ -101,6 +104,15 @@ impl<'a> Statistics<'a> {
             }
         }
         Ok(false)
+    }
+
+    /// Of the fields, the most documents that have a term in one.
+    pub(super) fn most_in_a_field(&self, term: &str) -> Result<u64, Error> {
+        let mut most = 0;
+        for column in self.columns {
+            most = most.max(self.doc_freq(&Term::from_field_text(column, term))?);
+        }
+        Ok(most)
     }
 
     fn field(&self, column: Column) -> Field {

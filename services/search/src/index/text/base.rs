@@ -21,8 +21,11 @@ use tantivy::{
     tokenizer::TokenizerManager,
 };
 
-use super::{Error, Filter, Found, analyzer, plan::Plan};
-use crate::document::{self, Document};
+use super::{analyzer, plan::Plan};
+use crate::{
+    document::{self, Document},
+    index::{Error, Filter, Found, hash_of, name_of},
+};
 
 /// The name of our analyzer in the schema.
 const ANALYZER: &str = "annals-en";
@@ -256,17 +259,4 @@ fn schema() -> (Schema, Fields) {
         texts: document::Field::ALL.map(|field| schema.add_text_field(field.name(), text.clone())),
     };
     (schema.build(), fields)
-}
-
-/// A namespace has no NUL, so no two keys have one name.
-fn name_of(key: &Key) -> String {
-    format!("{}\0{}", key.ns, key.entity_id())
-}
-
-/// For names of one tenant that are in its tail: some thousands, so that two of one hash are not met with.
-pub(super) fn hash_of(key: &Key) -> u64 {
-    use sha2::{Digest as _, Sha256};
-
-    let hash = Sha256::digest(name_of(key));
-    u64::from_le_bytes(hash[..8].try_into().expect("eight bytes"))
 }

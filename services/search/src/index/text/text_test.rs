@@ -1,91 +1,33 @@
 //! What is found and what is not: the same in memory and on the disk, before and after a kill.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
-use domain::{Id, Timestamp, Variant, Visibility};
+use domain::{Namespace, Visibility};
 use proptest::prelude::*;
-use tempfile::TempDir;
 
-use super::*;
+use super::{
+    super::fed::{Fed, delete, public, put, tenant},
+    *,
+};
 use crate::query;
 
-fn tenant(name: &str) -> TenantId {
-    name.parse().unwrap()
-}
+type MayRead<'a> = Option<&'a (dyn Fn(&Namespace) -> bool + Sync)>;
 
-fn key(ns: &str, id: &str) -> Key {
-    Key { ns: ns.parse().unwrap(), id: Id::from_canonical(id).unwrap(), variant: Variant::canonical() }
-}
-
-fn put(ns: &str, id: &str, visibility: Visibility, title: &str, content: &str) -> Change {
-    let key = key(ns, id);
-    let document = Document {
-        key: key.clone(),
-        thing_type: "Note".parse().unwrap(),
-        visibility,
-        updated_at: Timestamp::from_millis(1_000).unwrap(),
-        texts: [title.into(), id.into(), content.into(), String::new()],
-    };
-    Change { key, document: Some(document) }
-}
-
-fn delete(ns: &str, id: &str) -> Change {
-    Change { key: key(ns, id), document: None }
-}
-
-/// An index of one tenant, fed as a follower feeds it.
-struct Fed {
-    dir: TempDir,
-    index: Index,
-    end: u64,
-}
-
-impl Fed {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let index = Index::open(dir.path()).unwrap();
-        Self { dir, index, end: 0 }
-    }
-
-    fn apply(&mut self, change: Change) {
-        self.end += 1;
-        let cursor = Cursor { epoch: 1, offset: self.end };
-        self.index.apply(&tenant("a"), change, cursor.offset).unwrap();
-        self.index.arrive(Some(cursor));
-    }
-
-    fn of(changes: impl IntoIterator<Item = Change>) -> Self {
-        let mut fed = Self::new();
-        changes.into_iter().for_each(|change| fed.apply(change));
-        fed
-    }
-
-    /// Kills it, and starts it again.
-    fn reopen(self) -> Self {
-        let Self { dir, index, .. } = self;
-        drop(index);
-        let index = Index::open(dir.path()).unwrap();
-        let end = index.position().map_or(0, |cursor| cursor.offset);
-        Self { dir, index, end }
-    }
-
+impl Fed<Texts> {
     fn found(&self, text: &str) -> Vec<String> {
         self.search(text, Filter::default(), None).into_iter().map(|found| found.key.id.as_str().to_owned()).collect()
     }
 
-    fn search(&self, text: &str, filter: Filter, may_read: Option<&(dyn Fn(&Namespace) -> bool + Sync)>) -> Vec<Found> {
-        let wanted = Wanted { clauses: query::parse(text).unwrap(), filter, may_read, limit: 1_000 };
-        self.index.search(&tenant("a"), &wanted).unwrap()
+    fn search(&self, text: &str, filter: Filter, may_read: MayRead<'_>) -> Vec<Found> {
+        let clauses = query::parse(text).unwrap();
+        let wanted = Matching { clauses: &clauses, filter: &filter, sight: Sight(may_read), limit: 1_000 };
+        self.index.of(&tenant("a")).map_or(Vec::new(), |texts| texts.matching(&wanted).unwrap())
     }
-}
-
-fn public(id: &str, title: &str, content: &str) -> Change {
-    put("n", id, Visibility::Public, title, content)
 }
 
 #[test]
 fn a_title_counts_more_than_content_and_words_match_in_another_form() {
-    let mut fed = Fed::of([
+    let mut fed = Fed::<Texts>::of([
         public("one", "Gardener", "develops nothing"),
         public("two", "Software Developers", "plants"),
         public("three", "Baker", "bread"),
@@ -101,7 +43,7 @@ fn a_title_counts_more_than_content_and_words_match_in_another_form() {
 
 #[test]
 fn phrases_prefixes_and_slips_of_a_letter_are_found() {
-    let fed = Fed::of([
+    let fed = Fed::<Texts>::of([
         public("one", "", "the keeper of the lighthouse"),
         public("two", "", "the lighthouse keeper"),
         public("three", "", "a lightship"),
@@ -117,7 +59,7 @@ fn phrases_prefixes_and_slips_of_a_letter_are_found() {
 
 #[test]
 fn filters_hold_in_memory_and_on_the_disk() {
-    let fed = Fed::of([
+    let fed = Fed::<Texts>::of([
         put("github.com", "one", Visibility::Public, "crane", ""),
         put("github.com/repos", "two", Visibility::Public, "crane", ""),
         put("github.community", "three", Visibility::Public, "crane", ""),
@@ -142,7 +84,7 @@ fn what_is_hidden_has_no_part_in_what_is_found_or_in_its_score() {
     let may_read = |ns: &Namespace| ns.as_str() == "mine";
     for is_on_disk in [false, true] {
         let (without, with) =
-            (Fed::of(visible()), Fed::of(visible().into_iter().chain([hidden("cranes"), hidden("harbor")])));
+            (Fed::<Texts>::of(visible()), Fed::<Texts>::of(visible().into_iter().chain([hidden("cranes"), hidden("harbor")])));
         if is_on_disk {
             without.index.checkpoint().unwrap();
             with.index.checkpoint().unwrap();
@@ -156,12 +98,32 @@ fn what_is_hidden_has_no_part_in_what_is_found_or_in_its_score() {
 }
 
 #[test]
+fn what_tells_most_of_a_thing_is_what_few_others_have() {
+    let fed = Fed::<Texts>::of([
+        public("one", "Crane operator", "operates a crane"),
+        public("two", "Pump operator", "operates a pump"),
+        put("theirs", "three", Visibility::Private, "quay", ""),
+    ]);
+    let texts = ["Crane operator", "", "operates a crane at the quay", ""].map(str::to_owned);
+    for _ in 0..2 {
+        let telling = |may_read: MayRead<'_>| {
+            fed.index.of(&tenant("a")).unwrap().telling(&texts, Sight(may_read), 2).unwrap()
+        };
+        let word = |word: &str| Clause::Word(word.into());
+        assert_eq!(telling(Some(&|_| false)), [word("crane"), word("oper")]);
+        assert_eq!(telling(None)[..1], [word("crane")]);
+        assert!(telling(None).contains(&word("quay")));
+        fed.index.checkpoint().unwrap();
+    }
+}
+
+#[test]
 fn a_variant_is_for_readers_of_its_namespace() {
     let mut change = public("one", "", "grúa");
     change.key.variant = "es".parse().unwrap();
     let document = change.document.as_mut().unwrap();
     document.key = change.key.clone();
-    let fed = Fed::of([change]);
+    let fed = Fed::<Texts>::of([change]);
     for _ in 0..2 {
         let count = |may_read: &(dyn Fn(&Namespace) -> bool + Sync)| {
             fed.search("grua", Filter::default(), Some(may_read)).len()
@@ -173,17 +135,15 @@ fn a_variant_is_for_readers_of_its_namespace() {
 
 #[test]
 fn a_tenant_finds_nothing_of_another() {
-    let fed = Fed::of([public("one", "crane", "")]);
-    let wanted =
-        Wanted { clauses: query::parse("crane").unwrap(), filter: Filter::default(), may_read: None, limit: 10 };
-    assert_eq!(fed.index.search(&tenant("b"), &wanted).unwrap(), []);
+    let fed = Fed::<Texts>::of([public("one", "crane", "")]);
+    assert_eq!((fed.found("crane").len(), fed.index.of(&tenant("b")).is_none()), (1, true));
 }
 
 #[test]
 fn an_index_that_is_damaged_is_made_again_from_the_beginning() {
-    let fed = Fed::of([public("one", "crane", "")]);
+    let fed = Fed::<Texts>::of([public("one", "crane", "")]);
     fed.index.checkpoint().unwrap();
-    let text = fed.dir.path().join("text/a");
+    let text = fed.dir.path().join("tenants/a");
     let segment = fs::read_dir(&text).unwrap().map(|entry| entry.unwrap().path());
     let segment = segment.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "idx")).unwrap();
     let mut bytes = fs::read(&segment).unwrap();
@@ -209,7 +169,7 @@ proptest! {
     #[test]
     fn what_is_found_is_the_newest_state(steps in prop::collection::vec((0_u8..12, 0_u8..6, 0_u8..4), 1..60)) {
         const WORDS: [&str; 4] = ["crane", "quay", "buoy", "pilot"];
-        let (mut fed, mut events, mut newest) = (Fed::new(), Vec::<Event>::new(), BTreeMap::new());
+        let (mut fed, mut events, mut newest) = (Fed::<Texts>::new(), Vec::<Event>::new(), BTreeMap::new());
         for (step, name, word) in steps {
             match step {
                 10 => fed.index.checkpoint().unwrap(),

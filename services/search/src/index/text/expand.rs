@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Error, plan::Part, statistics::Statistics};
-use crate::{document::Field, query::Clause};
+use super::{plan::Part, statistics::Statistics};
+use crate::{document::Field, index::Error, query::Clause};
 
 /// A prefix, or a word that nothing has, stands for so many terms at most.
 const MOST_TERMS: usize = 64;

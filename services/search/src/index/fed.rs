@@ -1,0 +1,73 @@
+//! Feeds an index in tests as a follower does.
+
+use domain::{Cursor, Id, Key, TenantId, Timestamp, Variant, Visibility};
+use tempfile::TempDir;
+
+use super::{Change, Index, OfTenant};
+use crate::document::Document;
+
+pub(super) fn tenant(name: &str) -> TenantId {
+    name.parse().unwrap()
+}
+
+pub(super) fn key(ns: &str, id: &str) -> Key {
+    Key { ns: ns.parse().unwrap(), id: Id::from_canonical(id).unwrap(), variant: Variant::canonical() }
+}
+
+pub(super) fn put(ns: &str, id: &str, visibility: Visibility, title: &str, content: &str) -> Change {
+    let key = key(ns, id);
+    let document = Document {
+        key: key.clone(),
+        thing_type: "Note".parse().unwrap(),
+        visibility,
+        updated_at: Timestamp::from_millis(1_000).unwrap(),
+        texts: [title.into(), id.into(), content.into(), String::new()],
+    };
+    Change { key, document: Some(document) }
+}
+
+pub(super) fn public(id: &str, title: &str, content: &str) -> Change {
+    put("n", id, Visibility::Public, title, content)
+}
+
+pub(super) fn delete(ns: &str, id: &str) -> Change {
+    Change { key: key(ns, id), document: None }
+}
+
+/// An index of one tenant.
+pub(super) struct Fed<T: OfTenant> {
+    pub(super) dir: TempDir,
+    pub(super) index: Index<T>,
+    /// How many events it has been fed.
+    pub(super) end: u64,
+}
+
+impl<T: OfTenant<Settings: Default>> Fed<T> {
+    pub(super) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let index = Index::open(dir.path(), T::Settings::default()).unwrap();
+        Self { dir, index, end: 0 }
+    }
+
+    pub(super) fn of(changes: impl IntoIterator<Item = Change>) -> Self {
+        let mut fed = Self::new();
+        changes.into_iter().for_each(|change| fed.apply(change));
+        fed
+    }
+
+    pub(super) fn apply(&mut self, change: Change) {
+        self.end += 1;
+        let cursor = Cursor { epoch: 1, offset: self.end };
+        self.index.apply(&tenant("a"), vec![(change, cursor.offset)]).unwrap();
+        self.index.arrive(Some(cursor));
+    }
+
+    /// Kills it, and starts it again: what was not on the disk is to be fed again.
+    pub(super) fn reopen(self) -> Self {
+        let Self { dir, index, .. } = self;
+        drop(index);
+        let index = Index::open(dir.path(), T::Settings::default()).unwrap();
+        let end = index.position().map_or(0, |cursor| cursor.offset);
+        Self { dir, index, end }
+    }
+}

@@ -1,0 +1,112 @@
+//! Owns how the nearest rows of a segment are found: of those that pass, the signs of all are compared, the bytes of the
+//! best of them, and the vectors of the best of those. Never lets a row pass that a filter does not.
+
+use super::{
+    bits::Bits,
+    code::Code,
+    kernels::Simd,
+    segment::Segment,
+};
+use crate::index::{Filter, Sight};
+
+/// For each row that is wanted, so many are compared by their bytes, and by their vectors. Of 100 rows that pass fewer
+/// than some thousand, all are compared by their bytes.
+const BYTES: usize = 24;
+const VECTORS: usize = 4;
+/// The least that are compared by their bytes, and by their vectors.
+const LEAST_BYTES: usize = 384;
+const LEAST_VECTORS: usize = 40;
+
+/// What is looked for.
+#[derive(Clone, Debug)]
+pub(super) struct Query {
+    /// Of unit length.
+    pub(super) vector: Vec<f32>,
+    pub(super) code: Code,
+}
+
+/// The rows of `live` that fulfil every condition and may be seen.
+pub(super) fn passing(segment: &Segment, live: &Bits, filter: &Filter, sight: Sight<'_>) -> Bits {
+    let types: Option<Vec<bool>> = (!filter.types.is_empty())
+        .then(|| segment.types.iter().map(|thing_type| filter.types.contains(thing_type)).collect());
+    let is_time_asked = filter.updated_from.is_some() || filter.updated_until.is_some();
+    let mut passing = Bits::none(segment.rows());
+    for (ns, rows) in &segment.namespaces {
+        if !filter.has_namespace(ns) {
+            continue;
+        }
+        let is_readable = sight.reads(ns);
+        if is_readable && types.is_none() && !is_time_asked {
+            passing.insert_range_from(live, rows);
+            continue;
+        }
+        passing.insert_from(live, rows, |row| {
+            (is_readable || segment.is_listed(row))
+                && types.as_ref().is_none_or(|types| types[segment.thing_type(row)])
+                && (!is_time_asked || filter.has_time(segment.updated_at(row)))
+        });
+    }
+    passing
+}
+
+/// The `limit` nearest rows of those that pass, with their cosines, in no order.
+pub(super) fn nearest(segment: &Segment, passing: &Bits, query: &Query, limit: usize, simd: Simd) -> Vec<(f32, usize)> {
+    let by_bytes = (limit * BYTES).max(LEAST_BYTES);
+    let candidates = if passing.count() <= 2 * by_bytes {
+        passing.iter().collect()
+    } else {
+        by_signs(segment, passing, &query.code.signs, by_bytes, simd)
+    };
+    let cosine = |row| {
+        let product = simd.dot_bytes(segment.bytes(row), &query.code.bytes);
+        (product as f32 * segment.scale(row) * query.code.scale, row)
+    };
+    let mut best: Vec<(f32, usize)> = candidates.into_iter().map(cosine).collect();
+    keep(&mut best, (limit * VECTORS).max(LEAST_VECTORS));
+    best.iter_mut().for_each(|(cosine, row)| *cosine = simd.dot(segment.vector(*row), &query.vector));
+    keep(&mut best, limit);
+    best
+}
+
+/// The `count` rows whose signs differ least, and of those that differ as much as the last of them `count` at most.
+fn by_signs(segment: &Segment, passing: &Bits, signs: &[u64], count: usize, simd: Simd) -> Vec<usize> {
+    let rows: Vec<usize> = passing.iter().collect();
+    let (first, end) = (rows[0], rows[rows.len() - 1] + 1);
+    // Where most pass, going straight through is faster than choosing.
+    let is_dense = rows.len() * 4 >= end - first;
+    let mut distances = vec![0; if is_dense { end - first } else { rows.len() }];
+    if is_dense {
+        simd.hamming(segment.signs(first..end), signs, &mut distances);
+        distances = rows.iter().map(|row| distances[row - first]).collect();
+    } else {
+        for (row, distance) in rows.iter().zip(distances.chunks_exact_mut(1)) {
+            simd.hamming(segment.signs(*row..row + 1), signs, distance);
+        }
+    }
+    let mut counts = vec![0_usize; signs.len() * 64 + 1];
+    distances.iter().for_each(|distance| counts[*distance as usize] += 1);
+    let mut so_far = 0;
+    let most = counts.iter().position(|count_of| {
+        so_far += count_of;
+        so_far >= count
+    });
+    let most = most.expect("more pass than are wanted") as u16;
+    let (mut best, mut as_good) = (Vec::with_capacity(2 * count), Vec::new());
+    for (row, distance) in rows.into_iter().zip(distances) {
+        if distance < most {
+            best.push(row);
+        } else if distance == most && as_good.len() < count {
+            as_good.push(row);
+        }
+    }
+    best.extend(as_good);
+    best
+}
+
+/// The best `count`.
+fn keep(best: &mut Vec<(f32, usize)>, count: usize) {
+    if best.len() > count {
+        best.select_nth_unstable_by(count, |one, other| other.0.total_cmp(&one.0));
+        best.truncate(count);
+    }
+}

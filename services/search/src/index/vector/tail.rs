@@ -1,0 +1,81 @@
+//! Owns a tenant's newest vectors, in memory, where they are found at once. Never keeps many: each is compared.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use super::{
+    code::Code,
+    kernels::Simd,
+    row::{Attributes, Row},
+    scan::Query,
+};
+use crate::index::{Filter, Found, Sight};
+
+/// The newest vectors by the hashes of their names, and names that have none any more.
+#[derive(Default)]
+pub(super) struct Tail(HashMap<u64, Option<Entry>>);
+
+/// A vector.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) attributes: Attributes,
+    /// Of unit length.
+    pub(super) vector: Vec<f32>,
+    pub(super) code: Code,
+}
+
+impl Tail {
+    pub(super) fn put(&mut self, hash: u64, entry: Option<Entry>) {
+        self.0.insert(hash, entry);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Vectors.
+    pub(super) fn len(&self) -> usize {
+        self.0.values().flatten().count()
+    }
+
+    /// Names, and bytes.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let bytes = |Entry { attributes: _, vector, code }: &Entry| {
+            size_of_val(&vector[..]) + size_of_val(&code.signs[..]) + code.bytes.len() + size_of::<Entry>()
+        };
+        (self.0.len(), self.0.values().flatten().map(bytes).sum())
+    }
+
+    /// The vector of a name, or that it has none; nothing where it is not known here.
+    pub(super) fn get(&self, hash: u64) -> Option<Option<&[f32]>> {
+        self.0.get(&hash).map(|entry| entry.as_ref().map(|entry| &entry.vector[..]))
+    }
+
+    /// Names that have none any more.
+    pub(super) fn gone(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().filter(|(_, entry)| entry.is_none()).map(|(hash, _)| *hash)
+    }
+
+    /// As they are written.
+    pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.0.values().flatten().map(|Entry { attributes, vector, code: Code { signs, bytes, scale } }| Row {
+            attributes: Cow::Borrowed(attributes),
+            vector,
+            signs,
+            bytes,
+            scale: *scale,
+        })
+    }
+
+    /// What fulfils every condition and may be seen, with its cosine, in no order.
+    pub(super) fn nearest(&self, query: &Query, filter: &Filter, sight: Sight<'_>, simd: Simd) -> Vec<Found> {
+        let passes = |entry: &&Entry| {
+            let Attributes { key, thing_type, is_listed, updated_at } = &entry.attributes;
+            (*is_listed || sight.reads(&key.ns)) && filter.has(&key.ns, thing_type, *updated_at)
+        };
+        let found = |entry: &Entry| Found {
+            key: entry.attributes.key.clone(),
+            score: simd.dot(&entry.vector, &query.vector),
+        };
+        self.0.values().flatten().filter(passes).map(found).collect()
+    }
+}

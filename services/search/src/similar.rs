@@ -1,0 +1,63 @@
+//! Finds things that are like one.
+
+use domain::Key;
+use http::HeaderMap;
+use proto::{
+    convert::canonical_key,
+    search::v1 as wire,
+    things::v1::{GetThingRequest, Thing},
+};
+use serve::{Caller, Refusal, deadline::Deadline};
+
+use crate::{
+    Search,
+    document::{Texts, texts},
+    find::{Asked, Mode},
+    index::{Filter, Sight},
+    query::Clause,
+};
+
+/// So many of its words say what a thing is about.
+const WORDS: usize = 24;
+
+/// Which things.
+pub(crate) struct Like {
+    pub(crate) mode: Mode,
+    pub(crate) filter: Filter,
+    pub(crate) top_k: usize,
+}
+
+impl Search {
+    /// The things that are most like the one of `key`, without that; it is read in the caller's name, and refused as
+    /// things refuses it.
+    pub(crate) async fn like(
+        &self,
+        caller: &Caller,
+        headers: &HeaderMap,
+        key: Option<proto::common::v1::Key>,
+        like: Like,
+        deadline: Deadline,
+    ) -> Result<Vec<wire::Hit>, Refusal> {
+        let request = GetThingRequest { key, ..GetThingRequest::default() };
+        let answer = self.things(headers, deadline).get_thing(request).await;
+        let Thing { key, content, data, .. } = answer.map_err(|status| Refusal::from_status(&status))?.into_inner();
+        let key = canonical_key("key", key).map_err(Refusal::internal)?;
+        let texts = texts(&key, content.unwrap_or_default(), data.as_deref());
+        let vector = self.model.embedder.embed(&texts);
+        let clauses = self.telling(caller, texts).await?;
+        let Like { mode, filter, top_k } = like;
+        let asked = Asked { mode, clauses, vector, filter, top_k, but: Some(Key::from(key.name())) };
+        self.find(caller, headers, asked, deadline).await
+    }
+
+    async fn telling(&self, caller: &Caller, of: Texts) -> Result<Vec<Clause>, Refusal> {
+        let Some(texts) = self.texts.index.of(&caller.tenant) else { return Ok(Vec::new()) };
+        let caller = caller.clone();
+        let telling = move || {
+            let may_read = |ns: &domain::Namespace| caller.may_read(ns);
+            let sight = Sight((!caller.may_read_all()).then_some(&may_read));
+            texts.telling(&of, sight, WORDS)
+        };
+        Ok(tokio::task::spawn_blocking(telling).await.map_err(Refusal::internal)??)
+    }
+}

@@ -23,8 +23,7 @@ use crate::server::{Server, sibling};
 const K: usize = 10;
 /// Searches at a time.
 const AT_A_TIME: usize = 4;
-const MODES: [(&str, Mode); 3] =
-    [("lexical", Mode::Lexical), ("semantic", Mode::Semantic), ("hybrid", Mode::Hybrid)];
+const MODES: [(&str, Mode); 3] = [("lexical", Mode::Lexical), ("semantic", Mode::Semantic), ("hybrid", Mode::Hybrid)];
 /// nDCG@10 below which it fails, of titles: by words; and by both, as much as by words.
 const LEXICAL_FLOOR: f64 = 0.48;
 
@@ -131,7 +130,8 @@ where
 
 /// The gain of what was found, discounted by its rank, as a share of what the best order has (Järvelin and Kekäläinen 2002).
 fn ndcg(found: &[String], relevant: &HashMap<String, f64>) -> f64 {
-    let dcg = |gains: Vec<f64>| gains.iter().zip(2..).take(K).map(|(gain, rank)| gain / f64::from(rank).log2()).sum::<f64>();
+    let dcg =
+        |gains: Vec<f64>| gains.iter().zip(2..).take(K).map(|(gain, rank)| gain / f64::from(rank).log2()).sum::<f64>();
     let mut ideal: Vec<f64> = relevant.values().copied().collect();
     ideal.sort_by(|one, other| other.total_cmp(one));
     dcg(found.iter().map(|id| relevant.get(id).copied().unwrap_or(0.0)).collect()) / dcg(ideal)

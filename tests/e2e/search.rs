@@ -1,4 +1,4 @@
-//! Things found by their words: at once after a write, as they are now, across kills.
+//! Things found by their words and vectors: at once after a write, as they are now, across kills.
 
 use harness::cluster::Cluster;
 use proto::search::v1::SearchRequest;
@@ -12,6 +12,8 @@ super::on_both_topologies! {
     a_namespace_is_searched_at_its_url,
     what_is_found_is_found_after_a_kill,
     a_hit_says_where_the_words_are,
+    what_is_spelled_alike_is_found_by_its_vector,
+    things_like_one_are_found_at_its_url,
     a_request_that_cannot_be_answered_is_refused_with_field_and_rule,
 }
 
@@ -86,6 +88,41 @@ async fn what_is_found_is_found_after_a_kill(cluster: &mut Cluster) {
         assert_eq!(found(cluster, &format!("q=crane&top_k=100&wait_for={newest}")).await.len(), 30);
         newest = put(cluster, "/harbour/0", "Crane", &newest).await;
     }
+}
+
+async fn what_is_spelled_alike_is_found_by_its_vector(cluster: &mut Cluster) {
+    put(cluster, "/harbour/one", "Lighthouse keeper", "tends the light").await;
+    put(cluster, "/harbour/two", "Crane operator", "lifts containers").await;
+    let ulid = put(cluster, "/harbour/three", "Pilot", "guides ships").await;
+    for mode in ["semantic", "hybrid"] {
+        let query = format!("q=lighthouses+keeping&mode={mode}&top_k=1&wait_for={ulid}");
+        assert_eq!(found(cluster, &query).await, ["one"], "{mode}");
+    }
+    assert_eq!(found(cluster, "q=container+cranage&mode=semantic&top_k=1").await, ["two"]);
+    assert_eq!(found(cluster, "q=container&mode=semantic&ns=river").await, [""; 0]);
+    cluster.kill_and_restart("search").await;
+    assert_eq!(found(cluster, &format!("q=piloting&mode=semantic&top_k=1&wait_for={ulid}")).await, ["three"]);
+}
+
+async fn things_like_one_are_found_at_its_url(cluster: &mut Cluster) {
+    put(cluster, "/harbour/one", "Crane operator", "operates a crane").await;
+    put(cluster, "/harbour/two", "Crane mechanic", "mends a crane").await;
+    put(cluster, "/harbour/two%23es", "Mecánico de grúa", "a crane").await;
+    put(cluster, "/river/three", "Crane inspector", "inspects a crane").await;
+    let ulid = put(cluster, "/harbour/four", "Baker", "bakes bread").await;
+    for mode in ["lexical", "semantic", "hybrid"] {
+        let like = async |url: &str| {
+            let url = format!("{url}?view=similar&mode={mode}&wait_for={ulid}&top_k=2");
+            names(&cluster.http().get(&url).await.expect(200).json())
+        };
+        let mut like_one = like("/harbour/one").await;
+        like_one.sort_unstable();
+        assert_eq!(like_one, ["three", "two"], "{mode}");
+        let url = format!("/harbour/one?view=similar&mode={mode}&ns=river");
+        assert_eq!(names(&cluster.http().get(&url).await.expect(200).json()), ["three"], "{mode}");
+    }
+    let absent = cluster.http().get("/harbour/five?view=similar").await;
+    assert_eq!(absent.status, 404);
 }
 
 async fn a_hit_says_where_the_words_are(cluster: &mut Cluster) {

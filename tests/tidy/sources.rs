@@ -28,6 +28,10 @@ const ENVIRONMENT: [&str; 5] = ["env::var(", "env::var_os(", "env::vars(", "env:
 /// A build script's settings are cargo's, and come no other way.
 const ENVIRONMENT_HOMES: [&str; 2] = ["config", "build"];
 
+/// The loops over vectors, chosen by what the processor has; and the mapping of a file that nobody changes.
+const UNSAFE_HOMES: [&str; 2] =
+    ["services/search/src/index/vector/kernels.rs", "services/search/src/index/vector/segment.rs"];
+
 #[test]
 fn engines_are_used_only_by_stores_archives_hot_stores_and_indexes() {
     assert_none(&product().iter().flat_map(engine_elsewhere).collect::<Vec<_>>());
@@ -65,6 +69,18 @@ fn a_variable_read_elsewhere_is_found() {
     let text = "//! Opens.\nlet home = std::env::var(\"HOME\");\n";
     assert_eq!(environment_elsewhere(&File::new("services/things/src/lib.rs", text)).len(), 1);
     assert_eq!(environment_elsewhere(&File::new("services/things/src/config.rs", text)), [""; 0]);
+}
+
+#[test]
+fn unsafe_code_is_only_where_vectors_are_compared_and_mapped() {
+    assert_none(&product().iter().flat_map(unsafe_elsewhere).collect::<Vec<_>>());
+}
+
+#[test]
+fn unsafe_code_elsewhere_is_found() {
+    let text = "//! Reads.\nlet byte = unsafe { *pointer };\n";
+    assert_eq!(unsafe_elsewhere(&File::new("services/things/src/read.rs", text)).len(), 1);
+    assert_eq!(unsafe_elsewhere(&File::new("services/search/src/index/vector/kernels.rs", text)), [""; 0]);
 }
 
 #[test]
@@ -111,6 +127,13 @@ fn tonic_elsewhere(file: &File) -> Vec<String> {
 fn environment_elsewhere(file: &File) -> Vec<String> {
     let is_read = |code: &str| ENVIRONMENT.iter().any(|read| code.contains(read));
     elsewhere(file, &ENVIRONMENT_HOMES, is_read)
+}
+
+fn unsafe_elsewhere(file: &File) -> Vec<String> {
+    if UNSAFE_HOMES.contains(&file.path.as_str()) {
+        return Vec::new();
+    }
+    elsewhere(file, &[], |code| code.contains("unsafe {") || code.contains("unsafe fn") || code.contains("unsafe impl"))
 }
 
 /// The lines of code that `is_use` picks, unless the file lies in or is one of the `homes`.

@@ -1,9 +1,17 @@
-//! `annals search`: things by their words.
+//! `annals search` and `annals similar`: things by their words and vectors.
 
-use domain::{Timestamp, TypeName};
-use proto::{convert::timestamp_to_wire, search::v1::SearchRequest};
+use domain::{Timestamp, TypeName, Variant};
+use proto::{
+    common::v1::EntityKind,
+    convert::timestamp_to_wire,
+    search::v1::{self as wire, SearchRequest, SimilarRequest},
+};
 
-use crate::{client::Client, name::NamespaceName, render};
+use crate::{
+    client::Client,
+    name::{Name, NamespaceName},
+    render,
+};
 
 /// Find things by their words, the best first.
 #[derive(Clone, Debug, clap::Args)]
@@ -12,6 +20,7 @@ Examples:
   annals search software developer
   annals search '\"lighthouse keeper\"' --ns lights.example/
   annals search 'program*' --type Occupation --top-k 3
+  annals search lihgthouse keeping --mode hybrid
   annals search crane --json
 
 One word that matches is enough; more rank higher. Of a word that nothing has, what is one letter away is found.
@@ -21,6 +30,37 @@ pub(crate) struct Args {
     /// What to look for: words, \"phrases\", prefixes*.
     #[arg(required = true)]
     query: Vec<String>,
+
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Show the things that are most like one, the best first.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals similar onet/15-1252.00
+  annals similar onet/15-1252.00 --mode hybrid --type Occupation --top-k 3
+
+By words: those that say most about the thing, which are often in it and in few others.")]
+pub(crate) struct Similar {
+    /// URL path (/onet/15-1252.00) or plain text (onet/15-1252.00).
+    name: Name,
+
+    /// Another representation: es, mobile, yaml.
+    #[arg(long)]
+    variant: Option<Variant>,
+
+    #[command(flatten)]
+    which: Which,
+}
+
+// Without a doc comment, which would be the help of both commands.
+#[derive(Clone, Debug, clap::Args)]
+struct Which {
+    /// How to look: by words, by vectors, or by both.
+    #[arg(long, value_enum, default_value = "lexical")]
+    mode: Mode,
 
     /// Only things of this namespace.
     #[arg(long, value_name = "NS/")]
@@ -51,22 +91,57 @@ pub(crate) struct Args {
     wait_for: String,
 }
 
+/// How to look.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Mode {
+    /// By words.
+    Lexical,
+    /// By vectors: what is spelled alike is near.
+    Semantic,
+    /// By both.
+    Hybrid,
+}
+
 /// Runs the command.
 pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Result<()> {
-    let Args { query, ns, under, r#type, updated_from, updated_until, top_k, wait_for } = args;
-    let name = |ns: Option<NamespaceName>| ns.map(|NamespaceName(ns)| ns.to_string()).unwrap_or_default();
-    let request = SearchRequest {
-        query: query.join(" "),
-        ns: name(ns),
-        ns_prefix: name(under),
-        types: r#type.iter().map(ToString::to_string).collect(),
-        updated_from: updated_from.map(timestamp_to_wire),
-        updated_until: updated_until.map(timestamp_to_wire),
-        top_k,
-        wait_for,
-        ..SearchRequest::default()
-    };
-    let answer = client.search().search(request).await?.into_inner();
+    let Args { query, which } = args;
+    let answer =
+        client.search().search(SearchRequest { query: query.join(" "), ..which.request() }).await?.into_inner();
     render::hits(&answer.hits, is_json);
     Ok(())
+}
+
+/// Runs the other command.
+pub(crate) async fn run_similar(args: Similar, client: Client, is_json: bool) -> anyhow::Result<()> {
+    let Similar { name, variant, which } = args;
+    let key = client.resolve(&name.with_variant(variant)?, EntityKind::Thing, None).await?.key;
+    let SearchRequest { query: _, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for } =
+        which.request();
+    let request = SimilarRequest { key, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for };
+    render::hits(&client.search().similar(request).await?.into_inner().hits, is_json);
+    Ok(())
+}
+
+impl Which {
+    /// Of any query.
+    fn request(self) -> SearchRequest {
+        let Self { mode, ns, under, r#type, updated_from, updated_until, top_k, wait_for } = self;
+        let name = |ns: Option<NamespaceName>| ns.map(|NamespaceName(ns)| ns.to_string()).unwrap_or_default();
+        let mode = match mode {
+            Mode::Lexical => wire::Mode::Lexical,
+            Mode::Semantic => wire::Mode::Semantic,
+            Mode::Hybrid => wire::Mode::Hybrid,
+        };
+        SearchRequest {
+            query: String::new(),
+            mode: mode.into(),
+            ns: name(ns),
+            ns_prefix: name(under),
+            types: r#type.iter().map(ToString::to_string).collect(),
+            updated_from: updated_from.map(timestamp_to_wire),
+            updated_until: updated_until.map(timestamp_to_wire),
+            top_k,
+            wait_for,
+        }
+    }
 }

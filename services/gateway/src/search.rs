@@ -1,12 +1,13 @@
-//! `/_/search` and `/{ns}/?q=`.
+//! `/_/search`, `/{ns}/?q=` and `/{ns}/{id}?view=similar`.
 //!
 //! Owns how a search is spelled in a URL. Never ranks.
 
 use axum::response::Response;
 use domain::{Invalid, Namespace};
 use http::StatusCode;
+use proto::common::v1::Key;
 use proto::convert::timestamp_to_wire;
-use proto::search::v1::{Mode, SearchRequest};
+use proto::search::v1::{Mode, SearchRequest, SearchResponse, SimilarRequest};
 
 use crate::call::Call;
 use crate::json::{self, Writer};
@@ -15,8 +16,11 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::{Gateway, reply};
 
-/// Parameters of both.
+/// Parameters of the first two.
 const KNOWN: [&str; 7] = ["q", "mode", "type", "updated_from", "updated_until", "top_k", "wait_for"];
+/// Parameters of the last.
+const OF_SIMILAR: [&str; 10] =
+    ["view", "variant", "mode", "ns", "ns_prefix", "type", "updated_from", "updated_until", "top_k", "wait_for"];
 
 /// GET and HEAD of `/_/search`.
 pub(crate) async fn read(gateway: &Gateway, call: &Call) -> Result<Response, Problem> {
@@ -38,16 +42,40 @@ pub(crate) async fn read_in(gateway: &Gateway, call: &Call, ns: &Namespace) -> R
 
 async fn answer(gateway: &Gateway, call: &Call, request: SearchRequest) -> Result<Response, Problem> {
     negotiate::choose(call.headers(), &Representation::JSON)?;
-    let answer = gateway.search().search(call.request(request)).await?.into_inner();
+    Ok(hits(&gateway.search().search(call.request(request)).await?.into_inner()))
+}
+
+/// The things that are most like one; `query` is the URL's.
+pub(crate) async fn similar(
+    gateway: &Gateway,
+    call: &Call,
+    key: Option<Key>,
+    query: SearchRequest,
+) -> Result<Response, Problem> {
+    let SearchRequest { query: _, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for } = query;
+    let request = SimilarRequest { key, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for };
+    Ok(hits(&gateway.search().similar(call.request(request)).await?.into_inner()))
+}
+
+fn hits(answer: &SearchResponse) -> Response {
     let mut json = Writer::with_capacity(4 << 10);
     json.array("items", &answer.hits, json::hit);
-    Ok(reply::json(StatusCode::OK, json.finish()))
+    reply::json(StatusCode::OK, json.finish())
+}
+
+/// Which things, of those that are like one.
+pub(crate) fn of_similar(query: &Query) -> Result<SearchRequest, Problem> {
+    query.only(&OF_SIMILAR)?;
+    let (ns, ns_prefix) = (query.text_or_empty("ns"), query.text_or_empty("ns_prefix"));
+    Ok(SearchRequest { ns, ns_prefix, ..request(query)? })
 }
 
 fn request(query: &Query) -> Result<SearchRequest, Problem> {
     let mode = match query.text("mode") {
         None | Some("lexical") => Mode::Lexical,
-        Some(_) => return Err(Invalid::new("mode", "must be lexical").into()),
+        Some("semantic") => Mode::Semantic,
+        Some("hybrid") => Mode::Hybrid,
+        Some(_) => return Err(Invalid::new("mode", "must be lexical, semantic or hybrid").into()),
     };
     let types = query.text("type").map(|types| types.split(',').map(str::to_owned).collect());
     Ok(SearchRequest {

@@ -20,7 +20,7 @@ use crate::negotiate::{self, Representation};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::view::View;
-use crate::{Gateway, etag, html, language, past, reply};
+use crate::{Gateway, etag, html, language, past, reply, search};
 
 /// GET and HEAD.
 pub(crate) async fn read(gateway: &Gateway, call: &Call) -> Result<Response, Problem> {
@@ -48,6 +48,14 @@ pub(crate) async fn read(gateway: &Gateway, call: &Call) -> Result<Response, Pro
         View::Diff { from, to } => {
             negotiate::choose(call.headers(), &Representation::JSON)?;
             past::diff(gateway, call, &name, from, to).await
+        }
+        View::Similar(query) => {
+            negotiate::choose(call.headers(), &Representation::JSON)?;
+            let thing = get(gateway, call, &name, Vec::new(), false).await?;
+            if let Some(moved) = name.moved(call, &thing.url) {
+                return Ok(moved);
+            }
+            search::similar(gateway, call, thing.key, *query).await
         }
         View::Relationships { direction, relationship_type, page } => {
             negotiate::choose(call.headers(), &Representation::JSON)?;

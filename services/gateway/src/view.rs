@@ -3,11 +3,12 @@
 //! Owns the parameters of each view. Never reads anything.
 
 use domain::{AsOf, Invalid, Variant};
-use proto::common::v1::Reason;
+use proto::search::v1::SearchRequest;
 use proto::things::v1::Direction;
 
 use crate::problem::Problem;
 use crate::query::{Page, Query};
+use crate::search;
 
 /// What is shown of a name.
 pub(crate) enum View {
@@ -22,6 +23,8 @@ pub(crate) enum View {
     History(Page),
     /// The relationships at it.
     Relationships { direction: Direction, relationship_type: String, page: Page },
+    /// The things that are most like it.
+    Similar(Box<SearchRequest>),
     /// What differs between two of its states; without a second it is the present one.
     Diff { from: AsOf, to: Option<AsOf> },
 }
@@ -44,12 +47,7 @@ impl View {
                 };
                 Self::Relationships { direction, relationship_type: query.text_or_empty("type"), page: query.page()? }
             }
-            Some("similar") => {
-                return Err(Problem::new(
-                    Reason::MethodUnknown,
-                    "view=similar comes with search, which is not here yet",
-                ));
-            }
+            Some("similar") => Self::Similar(Box::new(search::of_similar(query)?)),
             Some(view) => Self::of_past(view, query, "must be history, relationships, diff or similar")?,
         };
         Ok((view, query.parsed("variant")?))
@@ -118,6 +116,7 @@ mod tests {
             "view=history&page_size=10",
             "view=relationships&direction=outgoing&type=uses",
             "view=diff&from=2026-01-31T09:30:00Z",
+            "view=similar&mode=hybrid&ns=onet&top_k=3",
         ] {
             assert_eq!(status(raw), None, "{raw}");
         }
@@ -134,14 +133,11 @@ mod tests {
             "at=2026-01-31T09:30:00Z&embedding=true",
             "direction=outgoing",
             "view=relationships&direction=up",
+            "view=similar&q=word",
+            "view=similar&mode=both",
             "variant=ES_MX",
         ] {
             assert_eq!(status(raw), Some(400), "{raw}");
         }
-    }
-
-    #[test]
-    fn what_comes_with_search_is_said_to_be_missing() {
-        assert_eq!(status("view=similar"), Some(501));
     }
 }

@@ -17,7 +17,7 @@ const LEXICAL: f32 = 0.7;
 /// Scores of one ranking cannot be added to those of another as they are: BM25 has no upper end. Ranks alone forget how
 /// much better the first is than the second.
 pub(crate) fn combine(
-    lexical: Vec<Found>,
+    lexical: &[Found],
     semantic: &[Found],
     cosines: impl FnOnce(&[&Key]) -> Vec<Option<f32>>,
 ) -> Vec<Found> {
@@ -26,17 +26,17 @@ pub(crate) fn combine(
     let cosine_of: HashMap<&Key, f32> =
         unknown.iter().copied().zip(cosines(&unknown)).filter_map(|(key, cosine)| Some((key, cosine?))).collect();
     let best = |found: &[Found]| found.iter().map(|found| found.score).fold(f32::MIN_POSITIVE, f32::max);
-    let (best_lexical, best_semantic) = (best(&lexical), best(semantic));
-    let score = |words: f32, cosine: f32| {
-        LEXICAL * words / best_lexical + (1.0 - LEXICAL) * cosine.max(0.0) / best_semantic
-    };
+    let (best_lexical, best_semantic) = (best(lexical), best(semantic));
+    let score =
+        |words: f32, cosine: f32| LEXICAL * words / best_lexical + (1.0 - LEXICAL) * cosine.max(0.0) / best_semantic;
     let words: HashMap<&Key, f32> = lexical.iter().map(|found| (&found.key, found.score)).collect();
     let in_words = lexical.iter().map(|Found { key, score: words }| {
         let cosine = known.get(key).or_else(|| cosine_of.get(key)).copied().unwrap_or(0.0);
         Found { key: key.clone(), score: score(*words, cosine) }
     });
     let in_vectors_only = semantic.iter().filter(|found| !words.contains_key(&found.key));
-    let in_vectors_only = in_vectors_only.map(|Found { key, score: cosine }| Found { key: key.clone(), score: score(0.0, *cosine) });
+    let in_vectors_only =
+        in_vectors_only.map(|Found { key, score: cosine }| Found { key: key.clone(), score: score(0.0, *cosine) });
     let mut both: Vec<Found> = in_words.chain(in_vectors_only).collect();
     both.sort_by(|one, other| other.score.total_cmp(&one.score).then_with(|| one.key.cmp(&other.key)));
     both
@@ -49,8 +49,7 @@ mod tests {
     use super::*;
 
     fn found(id: &str, score: f32) -> Found {
-        let key =
-            Key { ns: "n".parse().unwrap(), id: Id::from_canonical(id).unwrap(), variant: Variant::canonical() };
+        let key = Key { ns: "n".parse().unwrap(), id: Id::from_canonical(id).unwrap(), variant: Variant::canonical() };
         Found { key, score }
     }
 
@@ -59,12 +58,13 @@ mod tests {
         let lexical = vec![found("words", 10.0), found("both", 9.0), found("far", 5.0)];
         let semantic = [found("vector", 0.5), found("both", 0.45)];
         let cosines = |keys: &[&Key]| keys.iter().map(|key| (key.id.as_str() == "far").then_some(-0.2)).collect();
-        let ids: Vec<_> = combine(lexical, &semantic, cosines).iter().map(|found| found.key.id.as_str().to_owned()).collect();
+        let ids: Vec<_> =
+            combine(&lexical, &semantic, cosines).iter().map(|found| found.key.id.as_str().to_owned()).collect();
         assert_eq!(ids, ["both", "words", "far", "vector"]);
     }
 
     #[test]
     fn nothing_and_nothing_is_nothing() {
-        assert_eq!(combine(vec![], &[], |_| vec![]), []);
+        assert_eq!(combine(&[], &[], |_| vec![]), []);
     }
 }

@@ -1,6 +1,6 @@
 //! Owns what of a thing is searched: which texts, and how much each counts. Never looks for anything.
 
-use domain::{Json, Key, Thing, Timestamp, TypeName, Visibility, json};
+use domain::{Data, Json, Key, Thing, Timestamp, TypeName, Visibility, json};
 
 /// The texts of a thing, in the order of [`Document::texts`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +67,7 @@ impl Document {
             thing_type: thing.body.thing_type.clone(),
             visibility: thing.body.visibility,
             updated_at: thing.updated_at(),
-            texts: texts(&thing.key, content, thing.body.data.as_ref().map(|data| data.as_str())),
+            texts: texts(&thing.key, content, thing.body.data.as_ref().map(Data::as_str)),
         }
     }
 

@@ -8,8 +8,7 @@ use crate::{
     index::Analyzer,
 };
 
-/// Its name and version, and the dimension of its vectors: what is written where its vectors are.
-pub(crate) const HASH_V1: &str = "hash-v1";
+/// Numbers of a vector of `hash-v1`.
 const DIMENSION: usize = 768;
 /// Letters of the parts of a word, of which each has all that there are.
 const PART: usize = 3;
@@ -17,22 +16,34 @@ const PART: usize = 3;
 const PARTS_WEIGHT: f32 = 1.0;
 /// Words that say nothing about what a text is about.
 const EMPTY: [&str; 32] = [
-    "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "have", "in", "into", "is", "it", "its", "not",
-    "of", "on", "or", "such", "that", "the", "their", "they", "this", "to", "using", "was", "which", "with",
+    "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "have", "in", "into", "is", "it", "its",
+    "not", "of", "on", "or", "such", "that", "the", "their", "they", "this", "to", "using", "was", "which", "with",
 ];
 
 /// Makes vectors of texts.
-#[derive(Debug)]
-pub(crate) struct Embedder;
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Embedder {
+    /// Of words and parts of words.
+    HashV1,
+}
 
 impl Embedder {
+    /// Its name and version: its vectors are where they are by it, so that those of two are never mixed.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::HashV1 => "hash-v1",
+        }
+    }
+
     /// Numbers of a vector.
-    pub(crate) fn dimension(&self) -> usize {
-        DIMENSION
+    pub(crate) fn dimension(self) -> usize {
+        match self {
+            Self::HashV1 => DIMENSION,
+        }
     }
 
     /// The vector of a thing: its fields, each by its weight, however long they are. Zero where it has no words.
-    pub(crate) fn embed(&self, texts: &Texts) -> Vec<f32> {
+    pub(crate) fn embed(self, texts: &Texts) -> Vec<f32> {
         let mut sum = vec![0.0; DIMENSION];
         for (field, text) in Field::ALL.into_iter().zip(texts) {
             let vector = self.embed_text(text);
@@ -45,28 +56,34 @@ impl Embedder {
     }
 
     /// The vector of a text. Zero where it has no words.
-    pub(crate) fn embed_text(&self, text: &str) -> Vec<f32> {
-        let mut vector = vec![0.0; DIMENSION];
-        let mut analyzer = Analyzer::new();
-        let mut counts = std::collections::BTreeMap::<String, f32>::new();
-        for word in analyzer.folded(text).into_iter().filter(|word| !EMPTY.contains(&word.as_str())) {
-            *counts.entry(word).or_default() += 1.0;
+    pub(crate) fn embed_text(self, text: &str) -> Vec<f32> {
+        match self {
+            Self::HashV1 => hash_v1(text),
         }
-        for (word, count) in counts {
-            // The tenth time says less than the first.
-            let weight = 1.0 + count.ln();
-            for stem in analyzer.terms(&word) {
-                add(&mut vector, &[b"w", stem.as_bytes()].concat(), weight);
-            }
-            let letters: Vec<char> = format!("^{word}$").chars().collect();
-            let parts = letters.windows(PART);
-            let each = weight * PARTS_WEIGHT / (parts.len().max(1) as f32).sqrt();
-            for part in parts {
-                add(&mut vector, &[b"p", part.iter().collect::<String>().as_bytes()].concat(), each);
-            }
-        }
-        vector
     }
+}
+
+fn hash_v1(text: &str) -> Vec<f32> {
+    let mut vector = vec![0.0; DIMENSION];
+    let mut analyzer = Analyzer::new();
+    let mut counts = std::collections::BTreeMap::<String, f32>::new();
+    for word in analyzer.folded(text).into_iter().filter(|word| !EMPTY.contains(&word.as_str())) {
+        *counts.entry(word).or_default() += 1.0;
+    }
+    for (word, count) in counts {
+        // The tenth time says less than the first.
+        let weight = 1.0 + count.ln();
+        for stem in analyzer.terms(&word) {
+            add(&mut vector, &[b"w", stem.as_bytes()].concat(), weight);
+        }
+        let letters: Vec<char> = format!("^{word}$").chars().collect();
+        let parts = letters.windows(PART);
+        let each = weight * PARTS_WEIGHT / (parts.len().max(1) as f32).sqrt();
+        for part in parts {
+            add(&mut vector, &[b"p", part.iter().collect::<String>().as_bytes()].concat(), each);
+        }
+    }
+    vector
 }
 
 /// Adds a feature at the place and with the sign that its hash says (Weinberger et al. 2009).
@@ -76,7 +93,7 @@ fn add(vector: &mut [f32], feature: &[u8], weight: f32) {
     vector[(hash % DIMENSION as u64) as usize] += sign;
 }
 
-/// FNV-1a, mixed as SplitMix64 ends: the same for ever, since vectors that are stored are made of it.
+/// FNV-1a, mixed as `SplitMix64` ends: the same for ever, since vectors that are stored are made of it.
 fn hash(feature: &[u8]) -> u64 {
     let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3);
     let mut word = feature.iter().fold(0xCBF2_9CE4_8422_2325, fnv);
@@ -90,7 +107,7 @@ mod tests {
     use super::*;
 
     fn cosine(one: &str, other: &str) -> f32 {
-        let [one, other] = [one, other].map(|text| Embedder.embed_text(text));
+        let [one, other] = [one, other].map(|text| Embedder::HashV1.embed_text(text));
         let dot = |one: &[f32], other: &[f32]| one.iter().zip(other).map(|(one, other)| one * other).sum::<f32>();
         dot(&one, &other) / (dot(&one, &one) * dot(&other, &other)).sqrt()
     }
@@ -105,14 +122,15 @@ mod tests {
 
     #[test]
     fn a_vector_is_the_same_for_ever() {
-        let vector = Embedder.embed_text("a lighthouse keeper");
+        let vector = Embedder::HashV1.embed_text("a lighthouse keeper");
         let places: Vec<_> = (0..DIMENSION).filter(|at| vector[*at] != 0.0).collect();
-        let sum = vector.iter().fold(0, |sum: u64, number| sum.wrapping_mul(31).wrapping_add(u64::from(number.to_bits())));
-        assert_eq!((places.len(), sum), (0, 0));
+        let sum =
+            vector.iter().fold(0, |sum: u64, number| sum.wrapping_mul(31).wrapping_add(u64::from(number.to_bits())));
+        assert_eq!((places.len(), sum), (18, 5_549_736_955_260_557_622));
     }
 
     #[test]
     fn what_has_no_words_is_zero() {
-        assert_eq!(Embedder.embed_text("– of the …"), vec![0.0; DIMENSION]);
+        assert_eq!(Embedder::HashV1.embed_text("– of the …"), vec![0.0; DIMENSION]);
     }
 }

@@ -78,10 +78,9 @@ impl Asked {
             Mode::Semantic => Ok(nearest(limit)),
             Mode::Hybrid => {
                 let each = limit.max(LEAST_OF_EACH);
-                let cosines = |keys: &[&Key]| {
-                    vectors.map_or(vec![None; keys.len()], |vectors| vectors.scores(keys, vector))
-                };
-                let mut both = combine(matching(each)?, &nearest(each), cosines);
+                let cosines =
+                    |keys: &[&Key]| vectors.map_or(vec![None; keys.len()], |vectors| vectors.scores(keys, vector));
+                let mut both = combine(&matching(each)?, &nearest(each), cosines);
                 both.truncate(limit);
                 Ok(both)
             }

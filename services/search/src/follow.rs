@@ -188,5 +188,5 @@ fn change(event: Event) -> Option<(TenantId, Change)> {
         State::Thing(thing) => Some(Document::of(&thing)),
         State::Relationship(_) => None,
     });
-    (entity.kind == EntityKind::Thing).then(|| (tenant, Change { key: entity.key, document }))
+    (entity.kind == EntityKind::Thing).then_some((tenant, Change { key: entity.key, document }))
 }

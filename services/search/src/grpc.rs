@@ -34,7 +34,7 @@ impl SearchService for Search {
         let wire::SearchRequest { query, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for } =
             message;
         let asked = || {
-            let filter = filter(ns, ns_prefix, types, updated_from, updated_until)?;
+            let filter = filter(&ns, &ns_prefix, &types, updated_from, updated_until)?;
             let (mode, clauses, top_k) = (self::mode(mode)?, query::parse(&query)?, self::top_k(top_k)?);
             Ok(Asked { mode, clauses, vector: self.model.embedder.embed_text(&query), filter, top_k, but: None })
         };
@@ -51,7 +51,7 @@ impl SearchService for Search {
         let wire::SimilarRequest { key, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for } =
             message;
         let like = || {
-            let filter = filter(ns, ns_prefix, types, updated_from, updated_until)?;
+            let filter = filter(&ns, &ns_prefix, &types, updated_from, updated_until)?;
             Ok(Like { mode: self::mode(mode)?, filter, top_k: self::top_k(top_k)? })
         };
         let like = like().map_err(|invalid: Invalid| Refusal::from(invalid))?;
@@ -92,9 +92,9 @@ fn top_k(top_k: i32) -> Result<usize, Invalid> {
 }
 
 fn filter(
-    ns: String,
-    ns_prefix: String,
-    types: Vec<String>,
+    ns: &str,
+    ns_prefix: &str,
+    types: &[String],
     updated_from: Option<prost_types::Timestamp>,
     updated_until: Option<prost_types::Timestamp>,
 ) -> Result<Filter, Invalid> {
@@ -111,8 +111,8 @@ fn filter(
         .map(|(at, name)| name.parse().map_err(|invalid: Invalid| Invalid::new(format!("types[{at}]"), invalid.rule)));
     let millis = |field, moment| Ok(timestamp(field, moment)?.map(Timestamp::millis));
     Ok(Filter {
-        ns: namespace("ns", &ns)?,
-        ns_prefix: namespace("ns_prefix", &ns_prefix)?,
+        ns: namespace("ns", ns)?,
+        ns_prefix: namespace("ns_prefix", ns_prefix)?,
         types: types.collect::<Result<_, _>>()?,
         updated_from: millis("updated_from", updated_from)?,
         updated_until: millis("updated_until", updated_until)?,

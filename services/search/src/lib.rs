@@ -41,7 +41,7 @@ pub async fn open(context: &Context, events: Peer, things: Peer) -> anyhow::Resu
     let tasks = Tasks::new("search");
     let dir = context.data_dir.join("search");
     let texts = follow(context, &tasks, &events, "search-texts", dir.join("texts"), ()).await?;
-    let (model, of_model) = (Arc::new(Model::new(Embedder)), dir.join("vectors").join(embed::HASH_V1));
+    let (model, of_model) = (Arc::new(Model::new(Embedder::HashV1)), dir.join("vectors").join(Embedder::HashV1.name()));
     let vectors = follow(context, &tasks, &events, "search-vectors", of_model, Arc::clone(&model)).await?;
     let search = Search { texts, vectors, model, things, events, credentials: context.credentials() };
     let service = SearchServiceServer::new(search)

@@ -72,6 +72,7 @@ const NAMESPACE: &str = "/_/namespaces/{ns}";
 const EVENTS: &str = "/_/events";
 const SEARCH: &str = "/_/search";
 const AGGREGATE: &str = "/_/events/aggregate";
+const TIMES: &str = "updated_from=2020-01-01T00:00:00Z&updated_until=2999-01-01T00:00:00Z";
 /// The columns of text that figures are asked for by.
 const TEXTS: [&str; 15] = [
     "mutation_type",
@@ -122,6 +123,9 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
             Ask::get(route, format!("{url}{links}")),
             Ask::get(route, format!("{url}{links}&type={}", secret.texts.r#type)),
             Ask::get(route, format!("{url}{links}&page_size=1&page_token={}", token("ListRelationships"))),
+            Ask::get(route, format!("{url}?view=similar&mode=hybrid&top_k=1000&ns={ns}&{TIMES}")),
+            Ask::get(route, format!("{url}?view=similar&mode=semantic&ns_prefix={ns}&type={}", secret.texts.r#type)),
+            Ask::get(route, format!("{url}?view=similar&wait_for={ulid}")).header("grpc-timeout", "500m"),
             Ask::get(route, format!("{url}?embedding=true")),
             Ask::get(route, url.clone()).header("accept", "text/markdown"),
             Ask::get(route, url.clone()).header("accept", "text/html"),
@@ -142,13 +146,15 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
         Ask::get(THINGS, format!("{list}?at={ulid}&page_size=1&page_token={}", token("ListStatesAt"))),
     ]);
     // In quotes: what is one letter away is another text.
-    let (word, times) = (&secret.texts.content, "updated_from=2020-01-01T00:00:00Z&updated_until=2999-01-01T00:00:00Z");
+    let word = &secret.texts.content;
     asks.extend([
         Ask::get(SEARCH, format!("{SEARCH}?q=%22{word}%22&top_k=1000&mode=lexical")),
-        Ask::get(SEARCH, format!("{SEARCH}?q=mk*&ns={ns}&top_k=1000&{times}")),
+        Ask::get(SEARCH, format!("{SEARCH}?q=mk*&ns={ns}&top_k=1000&{TIMES}")),
         Ask::get(SEARCH, format!("{SEARCH}?q=mk*&ns_prefix={ns}&type={}&top_k=1000", secret.texts.r#type)),
+        Ask::get(SEARCH, format!("{SEARCH}?q=mk*&mode=semantic&ns={ns}&top_k=1000")),
+        Ask::get(SEARCH, format!("{SEARCH}?q=mk*&mode=hybrid&ns={ns}&type={}&top_k=1000", secret.texts.r#type)),
         Ask::get(SEARCH, format!("{SEARCH}?q=%22{word}%22&wait_for={ulid}")).header("grpc-timeout", "500m"),
-        Ask::get(THINGS, format!("{list}?q=%22{word}%22&mode=lexical&{times}")),
+        Ask::get(THINGS, format!("{list}?q=%22{word}%22&mode=lexical&{TIMES}")),
         Ask::get(THINGS, format!("{list}?q=mk*&top_k=1000&type={}", secret.texts.r#type)),
         Ask::get(THINGS, format!("{list}?q=%22{word}%22&wait_for={ulid}")).header("grpc-timeout", "500m"),
     ]);

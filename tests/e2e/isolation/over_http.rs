@@ -102,7 +102,7 @@ impl OverHttp<'_> {
                 break;
             }
             let mut longer = ask.clone();
-            longer.headers[at].1 = timeout.to_owned();
+            timeout.clone_into(&mut longer.headers[at].1);
             answer = self.send_once(&longer).await;
         }
         answer

@@ -11,7 +11,7 @@ use proto::{
         HistoryRequest, ListStatesAtRequest, Measure, QueryRequest, RelayBatch, ResolveCursorRequest, Start,
         StateAtRequest, SubscribeRequest, TextFilter, as_of,
     },
-    search::v1::SearchRequest,
+    search::v1::{Mode, SearchRequest, SimilarRequest},
     things::v1::{
         BatchGetThingsRequest, DeleteRelationshipRequest, DeleteThingRequest, GetRelationshipRequest, GetThingRequest,
         ImportRow, ImportThingsRequest, ListRelationshipsRequest, ListThingsRequest, PatchThingRequest,
@@ -243,6 +243,9 @@ fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>) -> Option
         "Search" => {
             // All texts begin so.
             SearchRequest { query: "mk*".into(), top_k: WHOLE, ..Default::default() }.encode_to_vec()
+        }
+        "Similar" => {
+            SimilarRequest { key: key(), mode: Mode::Hybrid.into(), top_k: WHOLE, ..Default::default() }.encode_to_vec()
         }
         _ => return None,
     })

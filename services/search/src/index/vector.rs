@@ -139,7 +139,8 @@ impl OfTenant for Vectors {
             state.tail.gone().chain(merged.iter().flat_map(|part| part.segment.gone().iter().copied())).collect();
         let here: HashSet<u64> = rows.iter().map(|row| hash_of(&row.attributes.key)).collect();
         // Of a name that no older file has, nobody need know that it is gone; of one that has a row, the row tells.
-        let is_needed = |hash: &u64| !here.contains(hash) && kept.iter().any(|part| part.segment.row_of(*hash).is_some());
+        let is_needed =
+            |hash: &u64| !here.contains(hash) && kept.iter().any(|part| part.segment.row_of(*hash).is_some());
         let gone: Vec<u64> = gone.into_iter().filter(is_needed).collect();
         let (mut parts, mut next) = (kept.to_vec(), state.next);
         if !rows.is_empty() || !gone.is_empty() {
@@ -196,8 +197,8 @@ impl Vectors {
     pub(crate) fn vector(&self, key: &Key) -> Option<Vec<f32>> {
         let hash = hash_of(key);
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = state.tail.get(hash) {
-            return known.map(<[f32]>::to_vec);
+        if state.tail.has(hash) {
+            return state.tail.get(hash).map(<[f32]>::to_vec);
         }
         let live = |part: &Part| part.segment.row_of(hash).filter(|row| part.live.has(*row));
         state.parts.iter().find_map(|part| live(part).map(|row| part.segment.vector(row).to_vec()))

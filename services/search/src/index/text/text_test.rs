@@ -15,12 +15,12 @@ type MayRead<'a> = Option<&'a (dyn Fn(&Namespace) -> bool + Sync)>;
 
 impl Fed<Texts> {
     fn found(&self, text: &str) -> Vec<String> {
-        self.search(text, Filter::default(), None).into_iter().map(|found| found.key.id.as_str().to_owned()).collect()
+        self.search(text, &Filter::default(), None).into_iter().map(|found| found.key.id.as_str().to_owned()).collect()
     }
 
-    fn search(&self, text: &str, filter: Filter, may_read: MayRead<'_>) -> Vec<Found> {
+    fn search(&self, text: &str, filter: &Filter, may_read: MayRead<'_>) -> Vec<Found> {
         let clauses = query::parse(text).unwrap();
-        let wanted = Matching { clauses: &clauses, filter: &filter, sight: Sight(may_read), limit: 1_000 };
+        let wanted = Matching { clauses: &clauses, filter, sight: Sight(may_read), limit: 1_000 };
         self.index.of(&tenant("a")).map_or(Vec::new(), |texts| texts.matching(&wanted).unwrap())
     }
 }
@@ -65,7 +65,7 @@ fn filters_hold_in_memory_and_on_the_disk() {
         put("github.community", "three", Visibility::Public, "crane", ""),
     ]);
     for _ in 0..2 {
-        let count = |filter| fed.search("crane", filter, None).len();
+        let count = |filter| fed.search("crane", &filter, None).len();
         let ns = |text: &str| Some(text.parse().unwrap());
         assert_eq!(count(Filter { ns: ns("github.com"), ..Filter::default() }), 1);
         assert_eq!(count(Filter { ns_prefix: ns("github.com"), ..Filter::default() }), 2);
@@ -83,14 +83,16 @@ fn what_is_hidden_has_no_part_in_what_is_found_or_in_its_score() {
     let hidden = |text: &str| put("theirs", "three", Visibility::Private, text, "crane harbour harbour");
     let may_read = |ns: &Namespace| ns.as_str() == "mine";
     for is_on_disk in [false, true] {
-        let (without, with) =
-            (Fed::<Texts>::of(visible()), Fed::<Texts>::of(visible().into_iter().chain([hidden("cranes"), hidden("harbor")])));
+        let (without, with) = (
+            Fed::<Texts>::of(visible()),
+            Fed::<Texts>::of(visible().into_iter().chain([hidden("cranes"), hidden("harbor")])),
+        );
         if is_on_disk {
             without.index.checkpoint().unwrap();
             with.index.checkpoint().unwrap();
         }
         for text in ["crane", "harbour", "harbor", "harb*", "\"crane\"", "\"harbor\"", "theirs"] {
-            let [without, with] = [&without, &with].map(|fed| fed.search(text, Filter::default(), Some(&may_read)));
+            let [without, with] = [&without, &with].map(|fed| fed.search(text, &Filter::default(), Some(&may_read)));
             assert_eq!(without, with, "{text}");
         }
         assert_eq!(with.found("\"harbor\""), ["three"]);
@@ -106,9 +108,8 @@ fn what_tells_most_of_a_thing_is_what_few_others_have() {
     ]);
     let texts = ["Crane operator", "", "operates a crane at the quay", ""].map(str::to_owned);
     for _ in 0..2 {
-        let telling = |may_read: MayRead<'_>| {
-            fed.index.of(&tenant("a")).unwrap().telling(&texts, Sight(may_read), 2).unwrap()
-        };
+        let telling =
+            |may_read: MayRead<'_>| fed.index.of(&tenant("a")).unwrap().telling(&texts, Sight(may_read), 2).unwrap();
         let word = |word: &str| Clause::Word(word.into());
         assert_eq!(telling(Some(&|_| false)), [word("crane"), word("oper")]);
         assert_eq!(telling(None)[..1], [word("crane")]);
@@ -126,7 +127,7 @@ fn a_variant_is_for_readers_of_its_namespace() {
     let fed = Fed::<Texts>::of([change]);
     for _ in 0..2 {
         let count = |may_read: &(dyn Fn(&Namespace) -> bool + Sync)| {
-            fed.search("grua", Filter::default(), Some(may_read)).len()
+            fed.search("grua", &Filter::default(), Some(may_read)).len()
         };
         assert_eq!((count(&|_| false), count(&|_| true)), (0, 1));
         fed.index.checkpoint().unwrap();

@@ -98,10 +98,12 @@ fn hadamard(numbers: &mut [f32]) {
         half *= 2;
     }
     let scale = 1.0 / (numbers.len() as f32).sqrt();
-    numbers.iter_mut().for_each(|number| *number *= scale);
+    for number in numbers {
+        *number *= scale;
+    }
 }
 
-/// SplitMix64 (Steele et al. 2014): the same turn on every machine and at every start.
+/// `SplitMix64` (Steele et al. 2014): the same turn on every machine and at every start.
 fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut word = *state;

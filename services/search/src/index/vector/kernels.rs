@@ -80,6 +80,7 @@ kernels! {
     fn dot(one: &[f32], other: &[f32]) -> f32 = dot;
 }
 
+#[expect(clippy::inline_always, reason = "only so it is made of its caller's instructions")]
 #[inline(always)]
 fn hamming(codes: &[u64], query: &[u64], distances: &mut [u16]) {
     for (code, distance) in codes.chunks_exact(query.len()).zip(distances) {
@@ -88,6 +89,7 @@ fn hamming(codes: &[u64], query: &[u64], distances: &mut [u16]) {
     }
 }
 
+#[expect(clippy::inline_always, reason = "only so it is made of its caller's instructions")]
 #[inline(always)]
 fn dot_bytes(one: &[i8], other: &[i8]) -> i32 {
     one.iter().zip(other).map(|(one, other)| i32::from(*one) * i32::from(*other)).sum()
@@ -96,6 +98,7 @@ fn dot_bytes(one: &[i8], other: &[i8]) -> i32 {
 /// Sums that are added to at once, so that they can be done side by side.
 const LANES: usize = 16;
 
+#[expect(clippy::inline_always, reason = "only so it is made of its caller's instructions")]
 #[inline(always)]
 fn dot(one: &[f32], other: &[f32]) -> f32 {
     let (ones, one_rest) = one.as_chunks::<LANES>();

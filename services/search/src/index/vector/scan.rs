@@ -1,12 +1,7 @@
 //! Owns how the nearest rows of a segment are found: of those that pass, the signs of all are compared, the bytes of the
 //! best of them, and the vectors of the best of those. Never lets a row pass that a filter does not.
 
-use super::{
-    bits::Bits,
-    code::Code,
-    kernels::Simd,
-    segment::Segment,
-};
+use super::{bits::Bits, code::Code, kernels::Simd, segment::Segment};
 use crate::index::{Filter, Sight};
 
 /// For each row that is wanted, so many are compared by their bytes, and by their vectors. Of 100 rows that pass fewer
@@ -63,7 +58,9 @@ pub(super) fn nearest(segment: &Segment, passing: &Bits, query: &Query, limit: u
     };
     let mut best: Vec<(f32, usize)> = candidates.into_iter().map(cosine).collect();
     keep(&mut best, (limit * VECTORS).max(LEAST_VECTORS));
-    best.iter_mut().for_each(|(cosine, row)| *cosine = simd.dot(segment.vector(*row), &query.vector));
+    for (cosine, row) in &mut best {
+        *cosine = simd.dot(segment.vector(*row), &query.vector);
+    }
     keep(&mut best, limit);
     best
 }
@@ -84,7 +81,9 @@ fn by_signs(segment: &Segment, passing: &Bits, signs: &[u64], count: usize, simd
         }
     }
     let mut counts = vec![0_usize; signs.len() * 64 + 1];
-    distances.iter().for_each(|distance| counts[*distance as usize] += 1);
+    for distance in &distances {
+        counts[usize::from(*distance)] += 1;
+    }
     let mut so_far = 0;
     let most = counts.iter().position(|count_of| {
         so_far += count_of;

@@ -114,7 +114,8 @@ impl Segment {
             namespaces: Vec::new(),
             types: Vec::new(),
         };
-        segment.types = lines(segment.column(Column::Types)).map(str::parse).collect::<Result<_, _>>().map_err(|_| damaged())?;
+        segment.types =
+            lines(segment.column(Column::Types)).map(str::parse).collect::<Result<_, _>>().map_err(|_| damaged())?;
         let mut namespaces: Vec<(Namespace, Range<usize>)> = Vec::new();
         for line in lines(segment.column(Column::Namespaces)) {
             let (first, ns) = line.split_once(' ').ok_or_else(damaged)?;
@@ -240,7 +241,8 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &str> {
 /// The head is written last; what has none is no segment.
 fn write(mut file: File, coder: &Coder, rows: &[Row<'_>], gone: &[u64]) -> io::Result<()> {
     let (namespaces, types, kinds) = tables(rows);
-    let mut hashes: Vec<(u64, u32)> = rows.iter().zip(0..).map(|(row, number)| (hash_of(&row.attributes.key), number)).collect();
+    let mut hashes: Vec<(u64, u32)> =
+        rows.iter().zip(0..).map(|(row, number)| (hash_of(&row.attributes.key), number)).collect();
     hashes.sort_unstable();
     let names: Vec<String> = rows.iter().map(|row| row.attributes.name()).collect();
     let ends = names.iter().scan(0, |end, name| {

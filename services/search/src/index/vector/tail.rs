@@ -45,9 +45,14 @@ impl Tail {
         (self.0.len(), self.0.values().flatten().map(bytes).sum())
     }
 
-    /// The vector of a name, or that it has none; nothing where it is not known here.
-    pub(super) fn get(&self, hash: u64) -> Option<Option<&[f32]>> {
-        self.0.get(&hash).map(|entry| entry.as_ref().map(|entry| &entry.vector[..]))
+    /// Whether the newest state of a name is here.
+    pub(super) fn has(&self, hash: u64) -> bool {
+        self.0.contains_key(&hash)
+    }
+
+    /// The vector of a name, if it has one here.
+    pub(super) fn get(&self, hash: u64) -> Option<&[f32]> {
+        self.0.get(&hash)?.as_ref().map(|entry| &entry.vector[..])
     }
 
     /// Names that have none any more.
@@ -72,10 +77,8 @@ impl Tail {
             let Attributes { key, thing_type, is_listed, updated_at } = &entry.attributes;
             (*is_listed || sight.reads(&key.ns)) && filter.has(&key.ns, thing_type, *updated_at)
         };
-        let found = |entry: &Entry| Found {
-            key: entry.attributes.key.clone(),
-            score: simd.dot(&entry.vector, &query.vector),
-        };
+        let found =
+            |entry: &Entry| Found { key: entry.attributes.key.clone(), score: simd.dot(&entry.vector, &query.vector) };
         self.0.values().flatten().filter(passes).map(found).collect()
     }
 }

@@ -12,7 +12,7 @@ use super::{
 
 impl Default for Model {
     fn default() -> Self {
-        Self::new(Embedder)
+        Self::new(Embedder::HashV1)
     }
 }
 
@@ -23,7 +23,7 @@ impl Fed<Vectors> {
     }
 
     fn search(&self, text: &str, filter: &Filter, sight: Sight<'_>, limit: usize) -> Vec<Found> {
-        let wanted = Nearest { vector: &Embedder.embed_text(text), filter, sight, limit };
+        let wanted = Nearest { vector: &Embedder::HashV1.embed_text(text), filter, sight, limit };
         self.index.of(&tenant("a")).map_or(Vec::new(), |vectors| vectors.nearest(&wanted))
     }
 
@@ -70,7 +70,8 @@ fn what_is_hidden_is_not_found_nor_changes_what_is() {
     let hidden = put("theirs", "three", Visibility::Private, "crane", "harbour");
     let may_read = |ns: &Namespace| ns.as_str() == "mine";
     for is_on_disk in [false, true] {
-        let (without, with) = (Fed::<Vectors>::of(visible()), Fed::<Vectors>::of(visible().into_iter().chain([hidden.clone()])));
+        let (without, with) =
+            (Fed::<Vectors>::of(visible()), Fed::<Vectors>::of(visible().into_iter().chain([hidden.clone()])));
         if is_on_disk {
             without.index.checkpoint().unwrap();
             with.index.checkpoint().unwrap();
@@ -91,7 +92,7 @@ fn a_file_that_is_damaged_is_named_and_made_again() {
         let mut bytes = whole.clone();
         bytes[at] ^= 1;
         fs::write(file, bytes).unwrap();
-        let error = Segment::open(file, &Coder::new(Embedder.dimension())).map(drop);
+        let error = Segment::open(file, &Coder::new(Embedder::HashV1.dimension())).map(drop);
         let is_padding = error.is_ok();
         assert!(is_padding || error.unwrap_err().to_string().contains("is damaged"), "byte {at}");
         assert!(!is_padding || at > 1_024, "byte {at}");

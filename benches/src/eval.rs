@@ -14,6 +14,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use proto::{
     common::v1::Key,
     search::v1::{Mode, SearchRequest, SearchResponse, SimilarRequest, search_service_client::SearchServiceClient},
+    things::v1::{PutThingRequest, Thing, things_service_client::ThingsServiceClient},
 };
 use tonic::transport::{Channel, Endpoint};
 
@@ -23,38 +24,88 @@ use crate::server::{Server, sibling};
 const K: usize = 10;
 /// Searches at a time.
 const AT_A_TIME: usize = 4;
-const MODES: [(&str, Mode); 3] = [("lexical", Mode::Lexical), ("semantic", Mode::Semantic), ("hybrid", Mode::Hybrid)];
-/// nDCG@10 below which it fails, of titles: by words; and by both, as much as by words.
+const MODES: [Mode; 3] = [Mode::Lexical, Mode::Semantic, Mode::Hybrid];
+/// nDCG@10 of titles by words below which it fails.
 const LEXICAL_FLOOR: f64 = 0.48;
 
-/// What is relevant to a query, and how much.
-type Judged<Q> = Vec<(Q, HashMap<String, f64>)>;
+/// A query, and what is relevant to it, and how much.
+type Judgement = (String, HashMap<String, f64>);
 
-pub(crate) async fn run(onet: &Path) -> anyhow::Result<()> {
-    let server = Server::start().await?;
-    import(&server, &onet.join("occupations.tsv")).await?;
-    let client = SearchServiceClient::new(Endpoint::new(server.url())?.connect().await?);
+/// What vectors are made by, and what must hold of it: nDCG@10 of titles by vectors, and of related occupations by both, below
+/// which it fails.
+struct By<'a> {
+    name: &'a str,
+    embedder: &'a str,
+    semantic_floor: f64,
+    related_floor: f64,
+}
+
+/// `model` is the directory of `MiniLM`; without it only what needs no model is measured.
+pub(crate) async fn run(onet: &Path, model: Option<&Path>) -> anyhow::Result<()> {
     let (titles, related) = (titles(onet)?, related(onet)?);
-    println!("| nDCG@10 | queries | lexical | semantic, hash-v1 | hybrid, hash-v1 |\n|---|---|---|---|---|");
-    let mut of_titles = Vec::new();
-    for (_, mode) in MODES {
-        of_titles.push(mean(&titles, |title| search(client.clone(), title, mode)).await?);
+    println!("| nDCG@10 | queries | vectors | lexical | semantic | hybrid |\n|---|---|---|---|---|---|");
+    let mut missed = Vec::new();
+    let by_hash = By { name: "hash-v1", embedder: "hash-v1", semantic_floor: 0.0, related_floor: 0.0 };
+    missed.extend(measure(onet, &by_hash, &titles, &related).await?);
+    if let Some(model) = model {
+        let embedder = model.to_str().context("the model's directory has a name in UTF-8")?;
+        let by_model = By { name: "MiniLM", embedder, semantic_floor: 0.59, related_floor: 0.55 };
+        missed.extend(measure(onet, &by_model, &titles, &related).await?);
     }
-    row("reported titles → occupations", titles.len(), &of_titles);
-    let mut of_related = Vec::new();
-    for (_, mode) in MODES {
-        of_related.push(mean(&related, |code| similar(client.clone(), code, mode)).await?);
-    }
-    row("occupation → related occupations", related.len(), &of_related);
-    let [lexical, _, hybrid] = of_titles[..] else { anyhow::bail!("three ways") };
-    anyhow::ensure!(lexical >= LEXICAL_FLOOR, "titles by words: {lexical:.3} is below the floor of {LEXICAL_FLOOR}");
-    anyhow::ensure!(hybrid >= lexical, "titles by both: {hybrid:.3} is below {lexical:.3}, by words alone");
+    anyhow::ensure!(missed.is_empty(), "{}", missed.join("; "));
     Ok(())
 }
 
-fn row(what: &str, queries: usize, figures: &[f64]) {
+/// Prints two rows, and says which floors are missed.
+async fn measure(onet: &Path, by: &By<'_>, titles: &[Judgement], related: &[Judgement]) -> anyhow::Result<Vec<String>> {
+    let server = Server::start_with(&["--embedder", by.embedder]).await?;
+    import(&server, &onet.join("occupations.tsv")).await?;
+    let client = SearchServiceClient::new(Endpoint::new(server.url())?.connect().await?);
+    arrive(&server, client.clone()).await?;
+    let mut of_titles = Vec::new();
+    for mode in MODES {
+        of_titles.push(mean(titles, |title| search(client.clone(), title, mode)).await?);
+    }
+    row("reported titles → occupations", titles.len(), by.name, &of_titles);
+    let mut of_related = Vec::new();
+    for mode in MODES {
+        of_related.push(mean(related, |code| similar(client.clone(), code, mode)).await?);
+    }
+    row("occupation → related occupations", related.len(), by.name, &of_related);
+    let best = of_titles[0].max(of_titles[1]);
+    let floors = [
+        ("titles, lexical", of_titles[0], LEXICAL_FLOOR),
+        ("titles, semantic", of_titles[1], by.semantic_floor),
+        (
+            "titles, hybrid, against the better of the two",
+            of_titles[2],
+            if by.semantic_floor > 0.0 { best } else { of_titles[0] },
+        ),
+        ("related, the best of three", of_related.iter().copied().fold(0.0, f64::max), by.related_floor),
+    ];
+    let missed = floors.into_iter().filter(|(_, figure, floor)| figure < floor);
+    Ok(missed.map(|(what, figure, floor)| format!("{what}, {}: {figure:.4} is below {floor:.4}", by.name)).collect())
+}
+
+fn row(what: &str, queries: usize, by: &str, figures: &[f64]) {
     let figures: Vec<_> = figures.iter().map(|figure| format!("{figure:.4}")).collect();
-    println!("| {what} | {queries} | {} |", figures.join(" | "));
+    println!("| {what} | {queries} | {by} | {} |", figures.join(" | "));
+}
+
+/// Returns once everything that was written can be found.
+async fn arrive(server: &Server, mut client: SearchServiceClient<Channel>) -> anyhow::Result<()> {
+    let mut things = ThingsServiceClient::new(Endpoint::new(server.url())?.connect().await?);
+    let key = Some(Key { ns: "last".into(), id: "last".into(), ..Key::default() });
+    let thing = Some(Thing { key, r#type: "Last".into(), ..Thing::default() });
+    let last = things.put_thing(PutThingRequest { thing, ..PutThingRequest::default() }).await?.into_inner().etag;
+    loop {
+        let request = SearchRequest { query: "last".into(), wait_for: last.clone(), ..SearchRequest::default() };
+        match client.search(request).await {
+            Ok(_) => return Ok(()),
+            Err(status) if status.code() == tonic::Code::Unavailable => {}
+            Err(status) => return Err(status.into()),
+        }
+    }
 }
 
 /// As `docs/onet.md` says it, but with the title by itself.
@@ -76,7 +127,7 @@ fn rows(file: &Path) -> anyhow::Result<Vec<Vec<String>>> {
     Ok(text.lines().skip(1).map(|line| line.split('\t').map(str::to_owned).collect()).collect())
 }
 
-fn titles(onet: &Path) -> anyhow::Result<Judged<String>> {
+fn titles(onet: &Path) -> anyhow::Result<Vec<Judgement>> {
     let official: HashSet<String> =
         rows(&onet.join("occupations.tsv"))?.into_iter().map(|row| row[1].to_lowercase()).collect();
     let mut titles = BTreeMap::<String, HashMap<String, f64>>::new();
@@ -88,7 +139,7 @@ fn titles(onet: &Path) -> anyhow::Result<Judged<String>> {
     Ok(titles.into_iter().collect())
 }
 
-fn related(onet: &Path) -> anyhow::Result<Judged<String>> {
+fn related(onet: &Path) -> anyhow::Result<Vec<Judgement>> {
     let mut related = BTreeMap::<String, HashMap<String, f64>>::new();
     for row in rows(&onet.join("related_occupations.tsv"))? {
         let gain = match row[2].as_str() {
@@ -114,7 +165,7 @@ async fn similar(mut client: SearchServiceClient<Channel>, code: String, mode: M
 }
 
 /// The mean over all queries of what `look` finds.
-async fn mean<F>(judged: &Judged<String>, look: impl Fn(String) -> F) -> anyhow::Result<f64>
+async fn mean<F>(judged: &[Judgement], look: impl Fn(String) -> F) -> anyhow::Result<f64>
 where
     F: Future<Output = anyhow::Result<SearchResponse>>,
 {

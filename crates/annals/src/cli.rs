@@ -7,7 +7,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::{
     aggregate, archive,
     client::{Client, Connection},
-    delete, diff, events, get, history, import, key, link, list, namespace, patch, put, search, serving, takeover,
+    delete, diff, embedder, events, get, history, import, key, link, list, namespace, patch, put, search, serving,
+    takeover,
 };
 
 /// The current state, the whole history and the meaning of everything that has a name.
@@ -49,6 +50,7 @@ enum Command {
     Import(At<import::Args>),
     Namespace(At<namespace::Args>),
     Archive(At<archive::Args>),
+    Embedder(embedder::Args),
     Key(key::Args),
 }
 
@@ -109,6 +111,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Aggregate(at) => at.run(aggregate::run).await?,
         Command::Namespace(at) => at.run(namespace::run).await?,
         Command::Archive(at) => at.run(archive::run).await?,
+        Command::Embedder(args) => embedder::run(args)?,
         Command::Key(args) => key::run(args)?,
         Command::Import(at) => return at.run(import::run).await,
     }

@@ -9,6 +9,7 @@ mod config;
 mod delete;
 mod demo;
 mod diff;
+mod embedder;
 mod events;
 mod failure;
 mod filter;

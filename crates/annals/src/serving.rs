@@ -32,7 +32,7 @@ serve::settings! {
 }
 
 /// All that the services of one process need to know.
-pub(crate) type Settings = (Config, serve::Config, things::Config, events::Config);
+pub(crate) type Settings = (Config, serve::Config, things::Config, events::Config, search::Config);
 
 const AFTER: &str = "\
 Examples:
@@ -52,7 +52,7 @@ pub(crate) fn command() -> clap::Command {
 /// Serves until it is asked to end.
 pub(crate) async fn run(matches: &ArgMatches, mistakes: Vec<Mistake>) -> anyhow::Result<ExitCode> {
     let settings = serve::config::read::<Settings>(matches, mistakes, &[]);
-    let (own, config, things, events) = match settings {
+    let (own, config, things, events, search) = match settings {
         Ok(settings) => settings,
         Err(mistakes) => {
             eprintln!("error: {mistakes}");
@@ -69,7 +69,7 @@ pub(crate) async fn run(matches: &ArgMatches, mistakes: Vec<Mistake>) -> anyhow:
 
     let events = events::open(events, &context).await?;
     let things = things::open(things, &context, events.peer().signed(context.credentials())).await?;
-    let search = search::open(&context, events.peer(), things.peer()).await?;
+    let search = search::open(search, &context, events.peer(), things.peer()).await?;
     let gateway = gateway::open(&context, &things.peer(), &events.peer(), &search.peer());
     let client = Client::over(transport(things.peer()), transport(events.peer()), transport(search.peer()));
     let welcome = match (own.demo, context.keyring.is_open()) {

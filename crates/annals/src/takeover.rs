@@ -60,7 +60,7 @@ pub(crate) fn is_asked(arguments: &[std::ffi::OsString]) -> bool {
 pub(crate) async fn run(archive: &ArgMatches, mistakes: Vec<Mistake>) -> anyhow::Result<()> {
     let (name, matches) = archive.subcommand().context("a command is asked for")?;
     let settings: Result<Settings, Mistakes> = serve::config::read(matches, mistakes, &[]);
-    let (_, serve, _, events) = settings?;
+    let (_, serve, _, events, _) = settings?;
     serve::telemetry::init(&serve.log)?;
     let data_dir = serve.data_dir;
     if name == ADOPT {

@@ -40,6 +40,7 @@ macro_rules! settings_of_tuple {
 settings_of_tuple!(A, B);
 settings_of_tuple!(A, B, C);
 settings_of_tuple!(A, B, C, D);
+settings_of_tuple!(A, B, C, D, E);
 
 /// Something wrong with a setting, and where it is from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,19 +6,15 @@ use domain::Key;
 
 use crate::index::Found;
 
-/// How much words count where both count; vectors count the rest.
-///
-/// `docs/benchmarks.md` says how it was chosen.
-const LEXICAL: f32 = 0.7;
-
 /// One ranking of two, the best first: each thing's score in words, as a share of the best one's, and its cosine, as a share
-/// of the best one's, weighted. What is in one only has nothing in words, or the cosine that `cosines` tells.
+/// of the best one's; words count `weight` of one, vectors the rest. What is in one only has nothing in words, or the cosine that `cosines` tells.
 ///
 /// Scores of one ranking cannot be added to those of another as they are: BM25 has no upper end. Ranks alone forget how
 /// much better the first is than the second.
 pub(crate) fn combine(
     lexical: &[Found],
     semantic: &[Found],
+    weight: f32,
     cosines: impl FnOnce(&[&Key]) -> Vec<Option<f32>>,
 ) -> Vec<Found> {
     let known: HashMap<&Key, f32> = semantic.iter().map(|found| (&found.key, found.score)).collect();
@@ -28,7 +24,7 @@ pub(crate) fn combine(
     let best = |found: &[Found]| found.iter().map(|found| found.score).fold(f32::MIN_POSITIVE, f32::max);
     let (best_lexical, best_semantic) = (best(lexical), best(semantic));
     let score =
-        |words: f32, cosine: f32| LEXICAL * words / best_lexical + (1.0 - LEXICAL) * cosine.max(0.0) / best_semantic;
+        |words: f32, cosine: f32| weight * words / best_lexical + (1.0 - weight) * cosine.max(0.0) / best_semantic;
     let words: HashMap<&Key, f32> = lexical.iter().map(|found| (&found.key, found.score)).collect();
     let in_words = lexical.iter().map(|Found { key, score: words }| {
         let cosine = known.get(key).or_else(|| cosine_of.get(key)).copied().unwrap_or(0.0);
@@ -59,12 +55,12 @@ mod tests {
         let semantic = [found("vector", 0.5), found("both", 0.45)];
         let cosines = |keys: &[&Key]| keys.iter().map(|key| (key.id.as_str() == "far").then_some(-0.2)).collect();
         let ids: Vec<_> =
-            combine(&lexical, &semantic, cosines).iter().map(|found| found.key.id.as_str().to_owned()).collect();
+            combine(&lexical, &semantic, 0.7, cosines).iter().map(|found| found.key.id.as_str().to_owned()).collect();
         assert_eq!(ids, ["both", "words", "far", "vector"]);
     }
 
     #[test]
     fn nothing_and_nothing_is_nothing() {
-        assert_eq!(combine(&[], &[], |_| vec![]), []);
+        assert_eq!(combine(&[], &[], 0.7, |_| vec![]), []);
     }
 }

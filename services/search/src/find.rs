@@ -21,7 +21,7 @@ use crate::{
     Search,
     combine::combine,
     document::texts_of,
-    index::{self, Filter, Found, Matching, Nearest, Sight, Texts, Vectors},
+    index::{self, Embedder, Filter, Found, Matching, Nearest, Sight, Texts, Vectors},
     query::Clause,
     snippet::{Snippet, Words},
 };
@@ -40,8 +40,10 @@ const LEAST_OF_EACH: usize = 100;
 pub(crate) struct Asked {
     pub(crate) mode: Mode,
     pub(crate) clauses: Vec<Clause>,
-    /// Of the model's dimension; of no length where nothing has a direction in common with it.
+    /// Of the model's dimension. Empty where only words count.
     pub(crate) vector: Vec<f32>,
+    /// Of one, where both count.
+    pub(crate) lexical_weight: f32,
     pub(crate) filter: Filter,
     pub(crate) top_k: usize,
     /// The thing that others are to be like, which is none of them.
@@ -64,7 +66,7 @@ impl Asked {
         sight: Sight<'_>,
         limit: usize,
     ) -> Result<Vec<Found>, index::Error> {
-        let Self { mode, clauses, vector, filter, .. } = self;
+        let Self { mode, clauses, vector, lexical_weight, filter, .. } = self;
         let matching = |limit| {
             let matching = Matching { clauses, filter, sight, limit };
             texts.map_or(Ok(Vec::new()), |texts| texts.matching(&matching))
@@ -80,7 +82,7 @@ impl Asked {
                 let each = limit.max(LEAST_OF_EACH);
                 let cosines =
                     |keys: &[&Key]| vectors.map_or(vec![None; keys.len()], |vectors| vectors.scores(keys, vector));
-                let mut both = combine(&matching(each)?, &nearest(each), cosines);
+                let mut both = combine(&matching(each)?, &nearest(each), *lexical_weight, cosines);
                 both.truncate(limit);
                 Ok(both)
             }
@@ -113,6 +115,19 @@ impl Search {
             limit *= 4;
         }
         unreachable!("the last round answers")
+    }
+
+    /// The vector of what is looked for, by whatever `embed` does, where vectors count.
+    pub(crate) async fn vector(
+        &self,
+        mode: Mode,
+        embed: impl FnOnce(&Embedder) -> Result<Vec<f32>, index::Error> + Send + 'static,
+    ) -> Result<Vec<f32>, Refusal> {
+        if mode == Mode::Lexical {
+            return Ok(Vec::new());
+        }
+        let model = Arc::clone(&self.model);
+        Ok(tokio::task::spawn_blocking(move || embed(&model.embedder)).await.map_err(Refusal::internal)??)
     }
 
     async fn look(&self, caller: &Caller, asked: &Arc<Asked>, limit: usize) -> Result<Vec<Found>, Refusal> {

@@ -35,11 +35,14 @@ impl SearchService for Search {
             message;
         let asked = || {
             let filter = filter(&ns, &ns_prefix, &types, updated_from, updated_until)?;
+            let lexical_weight = self.model.embedder.lexical_weight();
             let (mode, clauses, top_k) = (self::mode(mode)?, query::parse(&query)?, self::top_k(top_k)?);
-            Ok(Asked { mode, clauses, vector: self.model.embedder.embed_text(&query), filter, top_k, but: None })
+            Ok(Asked { mode, clauses, vector: Vec::new(), lexical_weight, filter, top_k, but: None })
         };
         let asked = asked().map_err(|invalid: Invalid| Refusal::from(invalid))?;
-        self.wait_for(caller, wait_for, deadline).await?;
+        self.wait_for(caller, wait_for, asked.mode, deadline).await?;
+        let vector = self.vector(asked.mode, move |embedder| embedder.embed_query(&query)).await?;
+        let asked = Asked { vector, ..asked };
         let hits = self.find(caller, &headers, asked, deadline).await?;
         Ok(Response::new(wire::SearchResponse { hits }))
     }
@@ -55,7 +58,7 @@ impl SearchService for Search {
             Ok(Like { mode: self::mode(mode)?, filter, top_k: self::top_k(top_k)? })
         };
         let like = like().map_err(|invalid: Invalid| Refusal::from(invalid))?;
-        self.wait_for(caller, wait_for, deadline).await?;
+        self.wait_for(caller, wait_for, like.mode, deadline).await?;
         let hits = self.like(caller, &headers, key, like, deadline).await?;
         Ok(Response::new(wire::SearchResponse { hits }))
     }

@@ -5,6 +5,7 @@
 //! far all of it is there is in the file `position`, so that following goes on from it; whatever is applied twice has its
 //! effect once. Everything here can be made again from events.
 
+mod embed;
 #[cfg(test)]
 mod fed;
 mod text;
@@ -21,6 +22,8 @@ use domain::{Cursor, Key, Namespace, TenantId, TypeName};
 use proto::common::v1::Reason;
 use serve::Refusal;
 
+pub use embed::{Checked, check};
+pub(crate) use embed::{Embedder, is_model};
 pub(crate) use text::{Analyzer, Matching, Texts};
 pub(crate) use vector::{Model, Nearest, Vectors};
 
@@ -47,6 +50,9 @@ pub(crate) enum Error {
     /// What follows events was not told where it is.
     #[error("a cursor of events {0}")]
     Cursor(String),
+    /// The model that makes vectors.
+    #[error("the embedder: {0}")]
+    Embedder(String),
     /// Files that are not what was written.
     #[error("{} is damaged: {files:?}", path.display())]
     Damaged { path: PathBuf, files: Vec<PathBuf> },
@@ -259,6 +265,19 @@ impl<T: OfTenant> Index<T> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         tenants.iter().map(|(tenant, index)| (tenant.clone(), Arc::clone(index))).collect()
     }
+}
+
+/// Removes what is beside `kept` in its directory: vectors of a model that is used no more. Blocks.
+pub(crate) fn remove_others(kept: &Path) -> Result<(), Error> {
+    let Some(dir) = kept.parent() else { return Ok(()) };
+    fs::create_dir_all(dir).map_err(Error::io(dir))?;
+    for entry in fs::read_dir(dir).map_err(Error::io(dir))? {
+        let path = entry.map_err(Error::io(dir))?.path();
+        if path != kept {
+            fs::remove_dir_all(&path).map_err(Error::io(&path))?;
+        }
+    }
+    Ok(())
 }
 
 /// What is not there, or not a cursor, is the beginning.

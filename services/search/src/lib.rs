@@ -6,7 +6,6 @@
 mod combine;
 mod config;
 mod document;
-mod embed;
 mod find;
 mod follow;
 mod grpc;
@@ -25,10 +24,10 @@ use proto::{
 use serve::{Context, Peer, Routes, Service, Tasks, auth::Credentials, layers::Ring};
 use tokio::sync::watch;
 
-pub use config::Peers;
-use embed::Embedder;
+pub use config::{Config, EmbedderAt, Peers};
 use follow::Follower;
-use index::{Index, Model, OfTenant, Texts, Vectors};
+pub use index::{Checked, check};
+use index::{Embedder, Index, Model, OfTenant, Texts, Vectors};
 
 /// The largest message taken: a query is short.
 const MAX_MESSAGE_IN: usize = 64 << 10;
@@ -37,11 +36,18 @@ const MAX_MESSAGE: usize = 16 << 20;
 
 /// Opens the service on its index, and follows `events`. Neither peer may be [signed](Peer::signed): what is found is
 /// read in the caller's name.
-pub async fn open(context: &Context, events: Peer, things: Peer) -> anyhow::Result<Service> {
+pub async fn open(config: Config, context: &Context, events: Peer, things: Peer) -> anyhow::Result<Service> {
     let tasks = Tasks::new("search");
     let dir = context.data_dir.join("search");
     let texts = follow(context, &tasks, &events, "search-texts", dir.join("texts"), ()).await?;
-    let (model, of_model) = (Arc::new(Model::new(Embedder::HashV1)), dir.join("vectors").join(Embedder::HashV1.name()));
+    let embedder = tokio::task::spawn_blocking(move || Embedder::open(&config.embedder)).await?;
+    let embedder = embedder.context("the embedder cannot be opened")?;
+    tracing::info!(embedder = embedder.name(), dimension = embedder.dimension(), "vectors are made");
+    let of_model = dir.join("vectors").join(embedder.name());
+    let model = Arc::new(Model::new(embedder));
+    let kept = of_model.clone();
+    let removed = tokio::task::spawn_blocking(move || index::remove_others(&kept)).await?;
+    removed.context("vectors of another model cannot be removed")?;
     let vectors = follow(context, &tasks, &events, "search-vectors", of_model, Arc::clone(&model)).await?;
     let search = Search { texts, vectors, model, things, events, credentials: context.credentials() };
     let service = SearchServiceServer::new(search)

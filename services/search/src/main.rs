@@ -6,12 +6,13 @@ use serve::Peer;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let program = Command::new("annals-search").about("Finds things by their words.");
-    let (serve, peers): (serve::Config, search::Peers) = serve::config::load(program, &[("listen", "127.0.0.1:8083")])?;
+    let program = Command::new("annals-search").about("Finds things by their words and vectors.");
+    let (serve, config, peers): (serve::Config, search::Config, search::Peers) =
+        serve::config::load(program, &[("listen", "127.0.0.1:8083")])?;
     let context = serve::Context::open(&serve)?;
     context.require_peer_key()?;
     let [events, things] = [peers.events, peers.things].map(Peer::remote);
-    let search = search::open(&context, events, things).await?;
+    let search = search::open(config, &context, events, things).await?;
     serve::run(&serve, context, vec![search]).await?;
     Ok(())
 }

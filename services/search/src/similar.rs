@@ -13,7 +13,7 @@ use crate::{
     Search,
     document::{Texts, texts},
     find::{Asked, Mode},
-    index::{Filter, Sight},
+    index::{Embedder, Filter, Sight},
     query::Clause,
 };
 
@@ -43,10 +43,14 @@ impl Search {
         let Thing { key, content, data, .. } = answer.map_err(|status| Refusal::from_status(&status))?.into_inner();
         let key = canonical_key("key", key).map_err(Refusal::internal)?;
         let texts = texts(&key, content.unwrap_or_default(), data.as_deref());
-        let vector = self.model.embedder.embed(&texts);
-        let clauses = self.telling(caller, texts).await?;
         let Like { mode, filter, top_k } = like;
-        let asked = Asked { mode, clauses, vector, filter, top_k, but: Some(Key::from(key.name())) };
+        let of = texts.clone();
+        let embed = move |embedder: &Embedder| Ok(embedder.embed(&[&of])?.pop().expect("one thing has one vector"));
+        let vector = self.vector(mode, embed).await?;
+        let clauses = self.telling(caller, texts).await?;
+        let lexical_weight = self.model.embedder.lexical_weight();
+        let but = Some(Key::from(key.name()));
+        let asked = Asked { mode, clauses, vector, lexical_weight, filter, top_k, but };
         self.find(caller, headers, asked, deadline).await
     }
 

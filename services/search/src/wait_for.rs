@@ -3,12 +3,18 @@
 use proto::{common::v1::Reason, events::v1::ResolveCursorRequest};
 use serve::{Caller, Refusal, deadline::Deadline};
 
-use crate::Search;
+use crate::{Search, find::Mode};
 
 impl Search {
-    /// Returns once the event of a ULID, or everything up to a cursor, is in both indexes; `UNAVAILABLE RELAY_BEHIND` a
-    /// little before the deadline. Empty waits for nothing.
-    pub(crate) async fn wait_for(&self, caller: &Caller, wait_for: String, deadline: Deadline) -> Result<(), Refusal> {
+    /// Returns once the event of a ULID, or everything up to a cursor, is in the indexes that are asked; `UNAVAILABLE
+    /// RELAY_BEHIND` a little before the deadline. Empty waits for nothing.
+    pub(crate) async fn wait_for(
+        &self,
+        caller: &Caller,
+        wait_for: String,
+        mode: Mode,
+        deadline: Deadline,
+    ) -> Result<(), Refusal> {
         if wait_for.is_empty() {
             return Ok(());
         }
@@ -23,7 +29,13 @@ impl Search {
             };
             let cursor = answer.map_err(refused)?.into_inner().cursor;
             let cursor: domain::Cursor = cursor.parse().map_err(Refusal::internal)?;
-            for mut arrived in [self.texts.arrived.clone(), self.vectors.arrived.clone()] {
+            let (texts, vectors) = (self.texts.arrived.clone(), self.vectors.arrived.clone());
+            let asked = match mode {
+                Mode::Lexical => vec![texts],
+                Mode::Semantic => vec![vectors],
+                Mode::Hybrid => vec![texts, vectors],
+            };
+            for mut arrived in asked {
                 // Without a follower nothing arrives any more.
                 arrived.wait_for(|position| *position >= cursor.offset).await.map_err(|_| behind())?;
             }

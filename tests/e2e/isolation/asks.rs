@@ -40,6 +40,14 @@ impl Ask {
         self.method == Method::GET || self.method == Method::HEAD
     }
 
+    /// The same with much more time, if it has a deadline of its own.
+    pub(crate) fn waiting_longer(&self) -> Option<Self> {
+        let mut longer = self.clone();
+        let (_, timeout) = longer.headers.iter_mut().find(|(name, _)| *name == "grpc-timeout")?;
+        "9S".clone_into(timeout);
+        Some(longer)
+    }
+
     /// Everything that it says.
     pub(crate) fn said(&self) -> Vec<u8> {
         let headers = self.headers.iter().map(|(_, value)| value.as_str());

@@ -65,6 +65,7 @@ pub(crate) fn is_read(method: &MethodDescriptor) -> bool {
         "Aggregate",
         "Subscribe",
         "Search",
+        "Similar",
     ];
     reads.iter().any(|verb| method.name().starts_with(verb))
 }

@@ -26,9 +26,10 @@ use std::{
 
 use domain::Key;
 
+#[cfg(test)]
+pub(super) use self::code::normalized;
 use self::{bits::Bits, code::Coder, kernels::Simd, row::Row, scan::Query, segment::Segment, tail::Tail};
-use super::{Change, Error, Filter, Found, OfTenant, Sight, hash_of};
-use crate::embed::Embedder;
+use super::{Change, Embedder, Error, Filter, Found, OfTenant, Sight, hash_of};
 
 /// Which files there are: the position up to which events are in them, then their names, the oldest first.
 const MANIFEST: &str = "manifest";
@@ -36,7 +37,6 @@ const MANIFEST: &str = "manifest";
 const HIDDEN: usize = 3;
 
 /// What all tenants' vectors have in common.
-#[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) embedder: Embedder,
     coder: Coder,
@@ -108,14 +108,17 @@ impl OfTenant for Vectors {
 
     fn apply(&self, changes: Vec<(Change, u64)>) -> Result<(), Error> {
         let position = self.position.load(Ordering::Relaxed);
-        let new = changes.into_iter().filter(|(_, of)| *of > position).map(|(change, _)| {
-            let hash = hash_of(&change.key);
-            let entry = change.document.and_then(|document| {
-                let vector = code::normalized(&self.model.embedder.embed(&document.texts))?;
+        let changes: Vec<Change> =
+            changes.into_iter().filter(|(_, of)| *of > position).map(|(change, _)| change).collect();
+        let texts: Vec<_> = changes.iter().filter_map(|change| Some(&change.document.as_ref()?.texts)).collect();
+        let mut vectors = self.model.embedder.embed(&texts)?.into_iter();
+        let new = changes.iter().map(|Change { key, document }| {
+            let entry = document.as_ref().and_then(|document| {
+                let vector = code::normalized(&vectors.next().expect("each document has one"))?;
                 let code = self.model.coder.code(&vector);
-                Some(tail::Entry { attributes: row::Attributes::of(&document), vector, code })
+                Some(tail::Entry { attributes: row::Attributes::of(document), vector, code })
             });
-            (hash, entry)
+            (hash_of(key), entry)
         });
         let new: Vec<_> = new.collect();
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);

@@ -23,7 +23,7 @@ impl Fed<Vectors> {
     }
 
     fn search(&self, text: &str, filter: &Filter, sight: Sight<'_>, limit: usize) -> Vec<Found> {
-        let wanted = Nearest { vector: &Embedder::HashV1.embed_text(text), filter, sight, limit };
+        let wanted = Nearest { vector: &Embedder::HashV1.embed_query(text).unwrap(), filter, sight, limit };
         self.index.of(&tenant("a")).map_or(Vec::new(), |vectors| vectors.nearest(&wanted))
     }
 

@@ -1,7 +1,5 @@
-//! Owns how a text becomes a vector. Never keeps one.
-//!
-//! `hash-v1` needs no model: it hashes words and parts of words. What it finds has words in common with what is looked for,
-//! in whatever form; of meaning it knows nothing.
+//! Owns `hash-v1`, which needs no model: it hashes words and parts of words. What it finds has words in common with what is
+//! looked for, in whatever form; of meaning it knows nothing.
 
 use crate::{
     document::{Field, Texts},
@@ -9,7 +7,7 @@ use crate::{
 };
 
 /// Numbers of a vector of `hash-v1`.
-const DIMENSION: usize = 768;
+pub(super) const DIMENSION: usize = 768;
 /// Letters of the parts of a word, of which each has all that there are.
 const PART: usize = 3;
 /// How much the parts of a word count together, where the word counts one.
@@ -20,50 +18,21 @@ const EMPTY: [&str; 32] = [
     "not", "of", "on", "or", "such", "that", "the", "their", "they", "this", "to", "using", "was", "which", "with",
 ];
 
-/// Makes vectors of texts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Embedder {
-    /// Of words and parts of words.
-    HashV1,
+/// The vector of a thing: its fields, each by its weight, however long they are. Zero where it has no words.
+pub(super) fn of_thing(texts: &Texts) -> Vec<f32> {
+    let mut sum = vec![0.0; DIMENSION];
+    for (field, text) in Field::ALL.into_iter().zip(texts) {
+        let vector = of_text(text);
+        let length = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
+        if length > 0.0 {
+            sum.iter_mut().zip(&vector).for_each(|(sum, number)| *sum += field.weight() * number / length);
+        }
+    }
+    sum
 }
 
-impl Embedder {
-    /// Its name and version: its vectors are where they are by it, so that those of two are never mixed.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::HashV1 => "hash-v1",
-        }
-    }
-
-    /// Numbers of a vector.
-    pub(crate) fn dimension(self) -> usize {
-        match self {
-            Self::HashV1 => DIMENSION,
-        }
-    }
-
-    /// The vector of a thing: its fields, each by its weight, however long they are. Zero where it has no words.
-    pub(crate) fn embed(self, texts: &Texts) -> Vec<f32> {
-        let mut sum = vec![0.0; DIMENSION];
-        for (field, text) in Field::ALL.into_iter().zip(texts) {
-            let vector = self.embed_text(text);
-            let length = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
-            if length > 0.0 {
-                sum.iter_mut().zip(&vector).for_each(|(sum, number)| *sum += field.weight() * number / length);
-            }
-        }
-        sum
-    }
-
-    /// The vector of a text. Zero where it has no words.
-    pub(crate) fn embed_text(self, text: &str) -> Vec<f32> {
-        match self {
-            Self::HashV1 => hash_v1(text),
-        }
-    }
-}
-
-fn hash_v1(text: &str) -> Vec<f32> {
+/// The vector of a text. Zero where it has no words.
+pub(super) fn of_text(text: &str) -> Vec<f32> {
     let mut vector = vec![0.0; DIMENSION];
     let mut analyzer = Analyzer::new();
     let mut counts = std::collections::BTreeMap::<String, f32>::new();
@@ -107,7 +76,7 @@ mod tests {
     use super::*;
 
     fn cosine(one: &str, other: &str) -> f32 {
-        let [one, other] = [one, other].map(|text| Embedder::HashV1.embed_text(text));
+        let [one, other] = [one, other].map(of_text);
         let dot = |one: &[f32], other: &[f32]| one.iter().zip(other).map(|(one, other)| one * other).sum::<f32>();
         dot(&one, &other) / (dot(&one, &one) * dot(&other, &other)).sqrt()
     }
@@ -122,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_vector_is_the_same_for_ever() {
-        let vector = Embedder::HashV1.embed_text("a lighthouse keeper");
+        let vector = of_text("a lighthouse keeper");
         let places: Vec<_> = (0..DIMENSION).filter(|at| vector[*at] != 0.0).collect();
         let sum =
             vector.iter().fold(0, |sum: u64, number| sum.wrapping_mul(31).wrapping_add(u64::from(number.to_bits())));
@@ -131,6 +100,6 @@ mod tests {
 
     #[test]
     fn what_has_no_words_is_zero() {
-        assert_eq!(Embedder::HashV1.embed_text("– of the …"), vec![0.0; DIMENSION]);
+        assert_eq!(of_text("– of the …"), vec![0.0; DIMENSION]);
     }
 }

@@ -99,7 +99,8 @@ async fn arrive(server: &Server, mut client: SearchServiceClient<Channel>) -> an
     let thing = Some(Thing { key, r#type: "Last".into(), ..Thing::default() });
     let last = things.put_thing(PutThingRequest { thing, ..PutThingRequest::default() }).await?.into_inner().etag;
     loop {
-        let request = SearchRequest { query: "last".into(), wait_for: last.clone(), ..SearchRequest::default() };
+        let mode = Mode::Hybrid.into();
+        let request = SearchRequest { query: "last".into(), mode, wait_for: last.clone(), ..SearchRequest::default() };
         match client.search(request).await {
             Ok(_) => return Ok(()),
             Err(status) if status.code() == tonic::Code::Unavailable => {}

@@ -1,6 +1,9 @@
 //! Things found by their words and vectors: at once after a write, as they are now, across kills.
 
-use harness::cluster::Cluster;
+use harness::{
+    backends,
+    cluster::{Cluster, Setup, Topology},
+};
 use proto::search::v1::SearchRequest;
 use serde_json::{Value, json};
 use tonic_types::StatusExt as _;
@@ -87,6 +90,22 @@ async fn what_is_found_is_found_after_a_kill(cluster: &mut Cluster) {
         cluster.kill_and_restart("search").await;
         assert_eq!(found(cluster, &format!("q=crane&top_k=100&wait_for={newest}")).await.len(), 30);
         newest = put(cluster, "/harbour/0", "Crane", &newest).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_means_alike_is_found_by_a_model() {
+    for topology in [Topology::AllInOne, Topology::Separate] {
+        let mut cluster = Setup::new(topology).embedder(backends::model()).start().await;
+        put(&cluster, "/town/one", "Physician", "treats patients").await;
+        put(&cluster, "/town/two", "Baker", "makes bread").await;
+        let ulid = put(&cluster, "/town/three", "Programmer", "writes software").await;
+        let query = format!("q=doctor&mode=semantic&top_k=1&wait_for={ulid}");
+        assert_eq!(found(&cluster, &query).await, ["one"]);
+        assert_eq!(found(&cluster, "q=doctor").await, [""; 0]);
+        assert_eq!(found(&cluster, "q=coding+applications&mode=hybrid&top_k=1").await, ["three"]);
+        cluster.kill_and_restart("search").await;
+        assert_eq!(found(&cluster, &query).await, ["one"]);
     }
 }
 

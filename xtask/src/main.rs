@@ -51,7 +51,7 @@ enum Task {
 
     /// Print how good what search finds is: nDCG@10 on sets of O*NET, for each way of looking; fails below a floor.
     ///
-    /// By hash-v1, and by the MiniLM of the backends.
+    /// By hash-v1, and by the `MiniLM` of the backends.
     Eval,
 
     /// Kill a loaded server, drop all that was not synced, check that nothing acknowledged is lost; many times.

@@ -34,8 +34,8 @@ enum Needed {
     AfterFailure(&'static [&'static str]),
     /// It is a way to another call on this list, or does earlier what another does.
     Leads,
-    /// Not by this loop: it is made by another server on its own disk, or by a command that `takeover.rs` kills with the
-    /// power cut.
+    /// Not by this loop: it is made by another server on its own disk, by a command that `takeover.rs` kills with the
+    /// power cut, or for an index, which the loop does not look at and which can be made again from events.
     Elsewhere,
 }
 
@@ -143,6 +143,13 @@ const CALLS: &[Call] = &[
         code: "if let Err(error) = self.tail.file.sync_data() {",
         needed: Needed::Later(&[SEGMENTS]),
     },
+    Call {
+        file: "services/search/src/index/vector.rs",
+        code: "File::open(path).and_then(|directory| directory.sync_all()).map_err(Error::io(path))",
+        needed: Needed::Elsewhere,
+    },
+    Call { file: "services/search/src/index/vector.rs", code: "file.sync_all()", needed: Needed::Elsewhere },
+    Call { file: "services/search/src/index/vector/segment.rs", code: "file.sync_all()", needed: Needed::Elsewhere },
     Call {
         file: "services/things/src/store/sqlite/open.rs",
         code: "directory => directory?.sync_all()?,",

@@ -269,7 +269,9 @@ fn write_manifest(path: &Path, position: u64, parts: &[Part]) -> Result<(), Erro
         file.sync_all()
     });
     written.map_err(Error::io(&new))?;
-    fs::rename(&new, &whole).map_err(Error::io(&whole))
+    fs::rename(&new, &whole).map_err(Error::io(&whole))?;
+    // Before anybody says that events are here up to the position.
+    File::open(path).and_then(|directory| directory.sync_all()).map_err(Error::io(path))
 }
 
 /// What a kill has left.

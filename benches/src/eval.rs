@@ -22,6 +22,10 @@ use crate::server::{Server, sibling};
 
 /// Hits that count.
 const K: usize = 10;
+/// Hits that are combined here.
+const WEIGHED: usize = 100;
+/// A query may have so many words; tasks have more now and then.
+const MOST_WORDS: usize = 24;
 /// Searches at a time.
 const AT_A_TIME: usize = 4;
 const MODES: [Mode; 3] = [Mode::Lexical, Mode::Semantic, Mode::Hybrid];
@@ -64,12 +68,12 @@ async fn measure(onet: &Path, by: &By<'_>, titles: &[Judgement], related: &[Judg
     arrive(&server, client.clone()).await?;
     let mut of_titles = Vec::new();
     for mode in MODES {
-        of_titles.push(mean(titles, |title| search(client.clone(), title, mode)).await?);
+        of_titles.push(mean(titles, |title| search(client.clone(), title, mode, K)).await?);
     }
     row("reported titles → occupations", titles.len(), by.name, &of_titles);
     let mut of_related = Vec::new();
     for mode in MODES {
-        of_related.push(mean(related, |code| similar(client.clone(), code, mode)).await?);
+        of_related.push(mean(related, |code| similar(client.clone(), code, mode, K)).await?);
     }
     row("occupation → related occupations", related.len(), by.name, &of_related);
     let best = of_titles[0].max(of_titles[1]);
@@ -85,6 +89,86 @@ async fn measure(onet: &Path, by: &By<'_>, titles: &[Judgement], related: &[Judg
     ];
     let missed = floors.into_iter().filter(|(_, figure, floor)| figure < floor);
     Ok(missed.map(|(what, figure, floor)| format!("{what}, {}: {figure:.4} is below {floor:.4}", by.name)).collect())
+}
+
+/// Prints what each weight of words would give on each set, and which is best on the others: how the weight of an embedder is
+/// chosen. Hits are combined here as the service does it, of the best 100 by each.
+pub(crate) async fn weights(onet: &Path, embedder: &str) -> anyhow::Result<()> {
+    let server = Server::start_with(&["--embedder", embedder]).await?;
+    import(&server, &onet.join("occupations.tsv")).await?;
+    let client = SearchServiceClient::new(Endpoint::new(server.url())?.connect().await?);
+    arrive(&server, client.clone()).await?;
+    let sample = |set: Vec<Judgement>, one_of: usize| set.into_iter().step_by(one_of).collect::<Vec<_>>();
+    let sets = [
+        ("titles", sample(titles(onet)?, 4), false),
+        ("related", sample(related(onet)?, 2), true),
+        ("tasks", sample(tasks(onet)?, 40), false),
+    ];
+    let mut figures = Vec::new();
+    for (_, set, is_like) in &sets {
+        let both = stream::iter(set).map(|(query, relevant)| {
+            let client = client.clone();
+            async move {
+                let [lexical, semantic] = [Mode::Lexical, Mode::Semantic].map(|mode| {
+                    let (client, query) = (client.clone(), query.clone());
+                    async move {
+                        if *is_like {
+                            similar(client, query, mode, WEIGHED).await
+                        } else {
+                            search(client, query, mode, WEIGHED).await
+                        }
+                    }
+                });
+                anyhow::Ok((lexical.await?, semantic.await?, relevant))
+            }
+        });
+        let both: Vec<_> = both.buffered(AT_A_TIME).try_collect().await?;
+        let of = |weight: f64| {
+            let sum: f64 = both
+                .iter()
+                .map(|(lexical, semantic, relevant)| ndcg(&combined(lexical, semantic, weight), relevant))
+                .sum();
+            sum / both.len() as f64
+        };
+        figures.push((0..=10).map(|tenths| of(f64::from(tenths) / 10.0)).collect::<Vec<_>>());
+    }
+    println!(
+        "| weight of words | {} |",
+        sets.each_ref().map(|(name, set, _)| format!("{name} ({})", set.len())).join(" | ")
+    );
+    println!("|---|{}", "---|".repeat(sets.len()));
+    for tenths in 0..=10 {
+        let row: Vec<_> = figures.iter().map(|of| format!("{:.4}", of[tenths])).collect();
+        println!("| {:.1} | {} |", tenths as f64 / 10.0, row.join(" | "));
+    }
+    for (left_out, (name, ..)) in sets.iter().enumerate() {
+        // Each set counts the same: its figures are shares of its best.
+        let share = |of: &Vec<f64>, tenths: usize| of[tenths] / of.iter().copied().fold(0.0, f64::max);
+        let others = |tenths| {
+            let others = figures.iter().enumerate().filter(|(set, _)| *set != left_out);
+            others.map(|(_, of)| share(of, tenths)).sum::<f64>()
+        };
+        let best = (0..=10).max_by(|one, other| others(*one).total_cmp(&others(*other))).unwrap_or(0);
+        let (chosen, own) = (figures[left_out][best], figures[left_out].iter().copied().fold(0.0, f64::max));
+        println!("without {name}: {:.1}, which gives {name} {chosen:.4}; its own best is {own:.4}", best as f64 / 10.0);
+    }
+    Ok(())
+}
+
+/// The ids by both, the best first.
+fn combined(lexical: &SearchResponse, semantic: &SearchResponse, weight: f64) -> Vec<String> {
+    let mut scores = HashMap::<&str, f64>::new();
+    for (found, weight) in [(lexical, weight), (semantic, 1.0 - weight)] {
+        let best = found.hits.first().map_or(1.0, |hit| hit.score).max(f64::MIN_POSITIVE);
+        for hit in &found.hits {
+            if let Some(key) = &hit.key {
+                *scores.entry(&key.id).or_default() += weight * hit.score.max(0.0) / best;
+            }
+        }
+    }
+    let mut ids: Vec<(f64, &str)> = scores.into_iter().map(|(id, score)| (score, id)).collect();
+    ids.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.cmp(other.1)));
+    ids.into_iter().map(|(_, id)| id.to_owned()).collect()
 }
 
 fn row(what: &str, queries: usize, by: &str, figures: &[f64]) {
@@ -154,14 +238,32 @@ fn related(onet: &Path) -> anyhow::Result<Vec<Judgement>> {
     Ok(related.into_iter().collect())
 }
 
-async fn search(mut client: SearchServiceClient<Channel>, title: String, mode: Mode) -> anyhow::Result<SearchResponse> {
-    let request = SearchRequest { query: title, mode: mode.into(), top_k: K as i32, ..SearchRequest::default() };
+/// Of each task the occupation that it is of.
+fn tasks(onet: &Path) -> anyhow::Result<Vec<Judgement>> {
+    let rows = rows(&onet.join("tasks.tsv"))?;
+    Ok(rows.into_iter().map(|row| (row[2].clone(), HashMap::from([(row[0].clone(), 1.0)]))).collect())
+}
+
+async fn search(
+    mut client: SearchServiceClient<Channel>,
+    text: String,
+    mode: Mode,
+    top_k: usize,
+) -> anyhow::Result<SearchResponse> {
+    let words: Vec<_> = text.split_whitespace().take(MOST_WORDS).collect();
+    let (query, top_k) = (words.join(" "), top_k as i32);
+    let request = SearchRequest { query, mode: mode.into(), top_k, ..SearchRequest::default() };
     Ok(client.search(request).await?.into_inner())
 }
 
-async fn similar(mut client: SearchServiceClient<Channel>, code: String, mode: Mode) -> anyhow::Result<SearchResponse> {
-    let key = Key { ns: "onet".into(), id: code, ..Key::default() };
-    let request = SimilarRequest { key: Some(key), mode: mode.into(), top_k: K as i32, ..SimilarRequest::default() };
+async fn similar(
+    mut client: SearchServiceClient<Channel>,
+    code: String,
+    mode: Mode,
+    top_k: usize,
+) -> anyhow::Result<SearchResponse> {
+    let (key, top_k) = (Key { ns: "onet".into(), id: code, ..Key::default() }, top_k as i32);
+    let request = SimilarRequest { key: Some(key), mode: mode.into(), top_k, ..SimilarRequest::default() };
     Ok(client.similar(request).await?.into_inner())
 }
 

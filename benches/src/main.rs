@@ -22,6 +22,7 @@ mod report;
 #[expect(unreachable_pub, reason = "the harness has it too")]
 #[path = "../../tests/harness/s3.rs"]
 mod s3;
+mod search;
 mod server;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -85,6 +86,15 @@ enum Bench {
         #[arg(long, default_value_t = 1_000_000)]
         events: usize,
     },
+    /// Searches among O*NET's things in each way, and writes that are searched for at once.
+    Search {
+        /// Directory of the O*NET files.
+        #[arg(long, default_value = "../shared/data/onet")]
+        onet: PathBuf,
+        /// How many writes.
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+        writes: u64,
+    },
     /// How good what search finds is, on O*NET; `cargo xtask eval` runs it.
     Eval {
         /// Directory of the O*NET files.
@@ -93,6 +103,9 @@ enum Bench {
         /// Directory of a model, to measure by its vectors too.
         #[arg(long)]
         model: Option<PathBuf>,
+        /// Print what each weight of words would give where words and vectors both count, by this embedder; nothing else.
+        #[arg(long, value_name = "EMBEDDER")]
+        weights: Option<String>,
     },
     /// Serves the baseline of `get`; started by it.
     #[command(hide = true)]
@@ -125,7 +138,9 @@ async fn main() -> anyhow::Result<()> {
         Bench::Entity { mutations } => entity::run(mutations).await?.finish(),
         Bench::Commits { commits } => commits::run(commits).await?.finish(),
         Bench::Aggregate { events } => aggregate::run(events).await?.finish(),
-        Bench::Eval { onet, model } => eval::run(&onet, model.as_deref()).await,
+        Bench::Search { onet, writes } => search::run(&onet, writes as usize).await?.finish(),
+        Bench::Eval { onet, weights: Some(embedder), .. } => eval::weights(&onet, &embedder).await,
+        Bench::Eval { onet, model, .. } => eval::run(&onet, model.as_deref()).await,
         Bench::Ready => ready::run().await?.finish(),
         Bench::Echo { listen } => echo::serve(listen).await,
     }

@@ -144,11 +144,18 @@ const CALLS: &[Call] = &[
         needed: Needed::Later(&[SEGMENTS]),
     },
     Call {
-        file: "services/search/src/index/vector.rs",
-        code: "File::open(path).and_then(|directory| directory.sync_all()).map_err(Error::io(path))",
+        file: "services/search/src/index.rs",
+        code: "fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io(dir))",
         needed: Needed::Elsewhere,
     },
+    Call { file: "services/search/src/index.rs", code: "sync_dir(dir)", needed: Needed::Leads },
     Call { file: "services/search/src/index/vector.rs", code: "file.sync_all()", needed: Needed::Elsewhere },
+    Call { file: "services/search/src/index/vector.rs", code: "sync_dir(path)", needed: Needed::Leads },
+    Call {
+        file: "services/search/src/index/vector.rs",
+        code: "sync_dir(path.parent().expect(\"a tenant's directory is in one\"))?;",
+        needed: Needed::Leads,
+    },
     Call { file: "services/search/src/index/vector/segment.rs", code: "file.sync_all()", needed: Needed::Elsewhere },
     Call {
         file: "services/things/src/store/sqlite/open.rs",

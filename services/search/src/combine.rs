@@ -7,13 +7,14 @@ use domain::Key;
 use crate::index::Found;
 
 /// One ranking of two, the best first: each thing's score in words, as a share of the best one's, and its cosine, as a share
-/// of the best one's; words count `weight` of one, vectors the rest. What is in one only has nothing in words, or the cosine that `cosines` tells.
+/// of the best one's (`but` is not looked at for that); words count `weight` of one, vectors the rest. What is in one only has nothing in words, or the cosine that `cosines` tells.
 ///
 /// Scores of one ranking cannot be added to those of another as they are: BM25 has no upper end. Ranks alone forget how
 /// much better the first is than the second.
 pub(crate) fn combine(
     lexical: &[Found],
     semantic: &[Found],
+    but: Option<&Key>,
     weight: f32,
     cosines: impl FnOnce(&[&Key]) -> Vec<Option<f32>>,
 ) -> Vec<Found> {
@@ -21,7 +22,9 @@ pub(crate) fn combine(
     let unknown: Vec<&Key> = lexical.iter().map(|found| &found.key).filter(|key| !known.contains_key(key)).collect();
     let cosine_of: HashMap<&Key, f32> =
         unknown.iter().copied().zip(cosines(&unknown)).filter_map(|(key, cosine)| Some((key, cosine?))).collect();
-    let best = |found: &[Found]| found.iter().map(|found| found.score).fold(f32::MIN_POSITIVE, f32::max);
+    // Without the thing that the others are to be like: it is the best by far, and no hit.
+    let counts = |found: &&Found| but.is_none_or(|but| (&but.ns, &but.id) != (&found.key.ns, &found.key.id));
+    let best = |found: &[Found]| found.iter().filter(counts).map(|found| found.score).fold(f32::MIN_POSITIVE, f32::max);
     let (best_lexical, best_semantic) = (best(lexical), best(semantic));
     let score =
         |words: f32, cosine: f32| weight * words / best_lexical + (1.0 - weight) * cosine.max(0.0) / best_semantic;
@@ -54,13 +57,15 @@ mod tests {
         let lexical = vec![found("words", 10.0), found("both", 9.0), found("far", 5.0)];
         let semantic = [found("vector", 0.5), found("both", 0.45)];
         let cosines = |keys: &[&Key]| keys.iter().map(|key| (key.id.as_str() == "far").then_some(-0.2)).collect();
-        let ids: Vec<_> =
-            combine(&lexical, &semantic, 0.7, cosines).iter().map(|found| found.key.id.as_str().to_owned()).collect();
+        let ids: Vec<_> = combine(&lexical, &semantic, None, 0.7, cosines)
+            .iter()
+            .map(|found| found.key.id.as_str().to_owned())
+            .collect();
         assert_eq!(ids, ["both", "words", "far", "vector"]);
     }
 
     #[test]
     fn nothing_and_nothing_is_nothing() {
-        assert_eq!(combine(&[], &[], 0.7, |_| vec![]), []);
+        assert_eq!(combine(&[], &[], None, 0.7, |_| vec![]), []);
     }
 }

@@ -66,7 +66,7 @@ impl Asked {
         sight: Sight<'_>,
         limit: usize,
     ) -> Result<Vec<Found>, index::Error> {
-        let Self { mode, clauses, vector, lexical_weight, filter, .. } = self;
+        let Self { mode, clauses, vector, lexical_weight, filter, top_k: _, but } = self;
         let matching = |limit| {
             let matching = Matching { clauses, filter, sight, limit };
             texts.map_or(Ok(Vec::new()), |texts| texts.matching(&matching))
@@ -80,9 +80,10 @@ impl Asked {
             Mode::Semantic => Ok(nearest(limit)),
             Mode::Hybrid => {
                 let each = limit.max(LEAST_OF_EACH);
+                let wanted = Nearest { vector, filter, sight, limit: each };
                 let cosines =
-                    |keys: &[&Key]| vectors.map_or(vec![None; keys.len()], |vectors| vectors.scores(keys, vector));
-                let mut both = combine(&matching(each)?, &nearest(each), *lexical_weight, cosines);
+                    |keys: &[&Key]| vectors.map_or(vec![None; keys.len()], |vectors| vectors.scores(keys, &wanted));
+                let mut both = combine(&matching(each)?, &nearest(each), but.as_ref(), *lexical_weight, cosines);
                 both.truncate(limit);
                 Ok(both)
             }
@@ -126,6 +127,7 @@ impl Search {
         if mode == Mode::Lexical {
             return Ok(Vec::new());
         }
+        let _turn = self.embeddings.acquire().await.map_err(Refusal::internal)?;
         let model = Arc::clone(&self.model);
         Ok(tokio::task::spawn_blocking(move || embed(&model.embedder)).await.map_err(Refusal::internal)??)
     }

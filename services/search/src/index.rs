@@ -31,8 +31,9 @@ use crate::document::Document;
 
 /// Where it is written how far the indexes are.
 const POSITION: &str = "position";
-/// Where the tenants' own are.
+/// Where the tenants' own are, and where they are before they are removed.
 const TENANTS: &str = "tenants";
+const REMOVED: &str = "tenants.removed";
 
 /// Why the index cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -174,6 +175,7 @@ impl<T: OfTenant> Index<T> {
     pub(crate) fn open(dir: &Path, settings: T::Settings) -> Result<Self, Error> {
         let of_tenants = dir.join(TENANTS);
         fs::create_dir_all(&of_tenants).map_err(Error::io(&of_tenants))?;
+        remove_all(&dir.join(REMOVED))?;
         let mut cursor = read_position(&dir.join(POSITION))?;
         let mut tenants = HashMap::new();
         for entry in fs::read_dir(&of_tenants).map_err(Error::io(&of_tenants))? {
@@ -183,10 +185,14 @@ impl<T: OfTenant> Index<T> {
             };
             match T::open(&path, &settings) {
                 Ok(index) => drop(tenants.insert(tenant, Arc::new(index))),
+                // What cannot be read now, for want of files or rights, may be whole.
+                Err(error @ Error::Io { .. }) => return Err(error),
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, tenant.id = %tenant, "an index is made again");
-                    fs::remove_dir_all(&path).map_err(Error::io(&path))?;
+                    // First, so that whoever starts next follows from the beginning too, whenever this one ends.
+                    remove_position(dir)?;
                     cursor = None;
+                    fs::remove_dir_all(&path).map_err(Error::io(&path))?;
                 }
             }
         }
@@ -236,13 +242,13 @@ impl<T: OfTenant> Index<T> {
     pub(crate) fn clear(&self) -> Result<(), Error> {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
         tenants.clear();
-        let position = self.dir.join(POSITION);
-        if position.exists() {
-            fs::remove_file(&position).map_err(Error::io(&position))?;
-        }
-        let of_tenants = self.dir.join(TENANTS);
-        fs::remove_dir_all(&of_tenants).map_err(Error::io(&of_tenants))?;
+        // All of them at once: one that stayed would take what the other journal has for known.
+        let (of_tenants, removed) = (self.dir.join(TENANTS), self.dir.join(REMOVED));
+        remove_all(&removed)?;
+        fs::rename(&of_tenants, &removed).map_err(Error::io(&of_tenants))?;
+        remove_position(&self.dir)?;
         fs::create_dir_all(&of_tenants).map_err(Error::io(&of_tenants))?;
+        remove_all(&removed)?;
         *self.position.lock().unwrap_or_else(PoisonError::into_inner) = Position::default();
         Ok(())
     }
@@ -265,6 +271,28 @@ impl<T: OfTenant> Index<T> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         tenants.iter().map(|(tenant, index)| (tenant.clone(), Arc::clone(index))).collect()
     }
+}
+
+/// Nothing is known from then on, whatever happens to the machine.
+fn remove_position(dir: &Path) -> Result<(), Error> {
+    let position = dir.join(POSITION);
+    match fs::remove_file(&position) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io(&position)(error)),
+        _ => {}
+    }
+    sync_dir(dir)
+}
+
+fn remove_all(dir: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(dir)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The names in a directory outlive the power.
+fn sync_dir(dir: &Path) -> Result<(), Error> {
+    fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io(dir))
 }
 
 /// Removes what is beside `kept` in its directory: vectors of a model that is used no more. Blocks.

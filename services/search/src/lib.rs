@@ -15,14 +15,18 @@ mod similar;
 mod snippet;
 mod wait_for;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use proto::{
     events::v1::events_service_client::EventsServiceClient, search::v1::search_service_server::SearchServiceServer,
 };
 use serve::{Context, Peer, Routes, Service, Tasks, auth::Credentials, layers::Ring};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use config::{Config, EmbedderAt, Peers};
 use follow::Follower;
@@ -31,6 +35,8 @@ use index::{Embedder, Index, Model, OfTenant, Texts, Vectors};
 
 /// The largest message taken: a query is short.
 const MAX_MESSAGE_IN: usize = 64 << 10;
+/// Queries that are embedded at a time; by a model one after the other, so that none waits on a thread for long.
+const EMBEDDINGS_AT_A_TIME: usize = 2;
 /// The largest answer of another service, and of this one.
 const MAX_MESSAGE: usize = 16 << 20;
 
@@ -39,6 +45,7 @@ const MAX_MESSAGE: usize = 16 << 20;
 pub async fn open(config: Config, context: &Context, events: Peer, things: Peer) -> anyhow::Result<Service> {
     let tasks = Tasks::new("search");
     let dir = context.data_dir.join("search");
+    let lock = lock(&dir)?;
     let texts = follow(context, &tasks, &events, "search-texts", dir.join("texts"), ()).await?;
     let embedder = tokio::task::spawn_blocking(move || Embedder::open(&config.embedder)).await?;
     let embedder = embedder.context("the embedder cannot be opened")?;
@@ -49,12 +56,28 @@ pub async fn open(config: Config, context: &Context, events: Peer, things: Peer)
     let removed = tokio::task::spawn_blocking(move || index::remove_others(&kept)).await?;
     removed.context("vectors of another model cannot be removed")?;
     let vectors = follow(context, &tasks, &events, "search-vectors", of_model, Arc::clone(&model)).await?;
-    let search = Search { texts, vectors, model, things, events, credentials: context.credentials() };
+    let embeddings = Semaphore::new(EMBEDDINGS_AT_A_TIME);
+    let credentials = context.credentials();
+    let search = Search { texts, vectors, model, embeddings, things, events, credentials, _lock: lock };
     let service = SearchServiceServer::new(search)
         .max_decoding_message_size(MAX_MESSAGE_IN)
         .max_encoding_message_size(MAX_MESSAGE);
     let routes = Ring::new("search", context).around(Routes::new(service));
     Ok(Service { name: "search", routes, http: None, tasks })
+}
+
+fn lock(dir: &Path) -> anyhow::Result<File> {
+    let path = dir.join("lock");
+    let open = || {
+        std::fs::create_dir_all(dir)?;
+        File::options().create(true).truncate(false).write(true).open(&path)
+    };
+    let file = open().with_context(|| format!("{} cannot be written", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => anyhow::bail!("{} is in use by another process", dir.display()),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+    }
 }
 
 /// Opens the index in `dir` and follows events into it.
@@ -88,10 +111,14 @@ struct Search {
     vectors: Followed<Vectors>,
     /// What the vectors are made with.
     model: Arc<Model>,
+    /// Turns to make the vector of a query.
+    embeddings: Semaphore,
     things: Peer,
     events: Peer,
     /// For what is asked in this service's own name.
     credentials: Credentials,
+    /// One process at a time has the directory.
+    _lock: File,
 }
 
 /// An index that follows events.

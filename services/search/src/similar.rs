@@ -45,8 +45,7 @@ impl Search {
         let texts = texts(&key, content.unwrap_or_default(), data.as_deref());
         let Like { mode, filter, top_k } = like;
         let of = texts.clone();
-        let embed = move |embedder: &Embedder| Ok(embedder.embed(&[&of])?.pop().expect("one thing has one vector"));
-        let vector = self.vector(mode, embed).await?;
+        let vector = self.vector(mode, move |embedder: &Embedder| embedder.embed_one(&of)).await?;
         let clauses = self.telling(caller, texts).await?;
         let lexical_weight = self.model.embedder.lexical_weight();
         let but = Some(Key::from(key.name()));

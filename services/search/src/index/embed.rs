@@ -49,7 +49,7 @@ impl Embedder {
     pub(crate) fn lexical_weight(&self) -> f32 {
         match self {
             Self::HashV1 => 0.7,
-            Self::Local(_) => 0.4,
+            Self::Local(_) => 0.2,
         }
     }
 
@@ -58,6 +58,14 @@ impl Embedder {
         match self {
             Self::HashV1 => Ok(things.iter().map(|texts| hash::of_thing(texts)).collect()),
             Self::Local(bert) => bert.embed(things.iter().map(|texts| bert::text_of(texts)).collect()),
+        }
+    }
+
+    /// The vector of one thing that others are to be like; zero where it has no words. Blocks.
+    pub(crate) fn embed_one(&self, thing: &Texts) -> Result<Vec<f32>, Error> {
+        match self {
+            Self::HashV1 => Ok(hash::of_thing(thing)),
+            Self::Local(bert) => bert.embed_query(&bert::text_of(thing)),
         }
     }
 

@@ -122,7 +122,8 @@ impl Texts {
         let documents = statistics.total_num_docs()? as f32;
         let mut telling = Vec::new();
         for (word, often) in often(of) {
-            let others = statistics.most_in_a_field(&word)?;
+            // Without the thing itself: what nobody else has finds nobody.
+            let others = statistics.most_in_a_field(&word)?.saturating_sub(1);
             if others > 0 {
                 let rarity = (1.0 + (documents - others as f32 + 0.5).max(0.0) / (others as f32 + 0.5)).ln();
                 telling.push((often / (often + 1.0) * rarity, word));

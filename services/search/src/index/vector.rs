@@ -29,7 +29,7 @@ use domain::Key;
 #[cfg(test)]
 pub(super) use self::code::normalized;
 use self::{bits::Bits, code::Coder, kernels::Simd, row::Row, scan::Query, segment::Segment, tail::Tail};
-use super::{Change, Embedder, Error, Filter, Found, OfTenant, Sight, hash_of};
+use super::{Change, Embedder, Error, Filter, Found, OfTenant, Sight, hash_of, sync_dir};
 
 /// Which files there are: the position up to which events are in them, then their names, the oldest first.
 const MANIFEST: &str = "manifest";
@@ -89,7 +89,10 @@ impl OfTenant for Vectors {
     type Settings = Arc<Model>;
 
     fn open(path: &Path, model: &Arc<Model>) -> Result<Self, Error> {
-        fs::create_dir_all(path).map_err(Error::io(path))?;
+        if !path.exists() {
+            fs::create_dir_all(path).map_err(Error::io(path))?;
+            sync_dir(path.parent().expect("a tenant's directory is in one"))?;
+        }
         let (position, names) = read_manifest(path)?;
         let mut parts: Vec<Part> = Vec::new();
         for name in &names {
@@ -186,25 +189,24 @@ impl Vectors {
         found
     }
 
-    /// How near each of `keys` is that has a vector.
-    pub(crate) fn scores(&self, keys: &[&Key], vector: &[f32]) -> Vec<Option<f32>> {
-        let query = self.query(vector);
+    /// How near each of `keys` is that has a vector which passes as those do that are found. Blocks.
+    pub(crate) fn scores(&self, keys: &[&Key], wanted: &Nearest<'_>) -> Vec<Option<f32>> {
+        let Nearest { vector, filter, sight, limit: _ } = *wanted;
+        let (query, simd) = (self.query(vector), self.model.simd);
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let score = |key: &&Key| {
-            let (vector, query) = (self.vector(key)?, query.as_ref()?);
-            Some(self.model.simd.dot(&vector, &query.vector))
+            let (hash, query) = (hash_of(key), query.as_ref()?);
+            if state.tail.has(hash) {
+                return state.tail.score(hash, query, filter, sight, simd);
+            }
+            let row = |part: &Part| part.segment.row_of(hash).filter(|row| part.live.has(*row));
+            let (segment, row) = state.parts.iter().find_map(|part| Some((&part.segment, row(part)?)))?;
+            let thing_type = &segment.types[segment.thing_type(row)];
+            let passes = (segment.is_listed(row) || sight.reads(&key.ns))
+                && filter.has(&key.ns, thing_type, segment.updated_at(row));
+            passes.then(|| simd.dot(segment.vector(row), &query.vector))
         };
         keys.iter().map(score).collect()
-    }
-
-    /// The vector of a name, of unit length.
-    pub(crate) fn vector(&self, key: &Key) -> Option<Vec<f32>> {
-        let hash = hash_of(key);
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        if state.tail.has(hash) {
-            return state.tail.get(hash).map(<[f32]>::to_vec);
-        }
-        let live = |part: &Part| part.segment.row_of(hash).filter(|row| part.live.has(*row));
-        state.parts.iter().find_map(|part| live(part).map(|row| part.segment.vector(row).to_vec()))
     }
 
     fn query(&self, vector: &[f32]) -> Option<Query> {
@@ -271,7 +273,7 @@ fn write_manifest(path: &Path, position: u64, parts: &[Part]) -> Result<(), Erro
     written.map_err(Error::io(&new))?;
     fs::rename(&new, &whole).map_err(Error::io(&whole))?;
     // Before anybody says that events are here up to the position.
-    File::open(path).and_then(|directory| directory.sync_all()).map_err(Error::io(path))
+    sync_dir(path)
 }
 
 /// What a kill has left.

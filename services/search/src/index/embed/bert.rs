@@ -22,6 +22,10 @@ use crate::{
 };
 
 pub(super) const WEIGHTS: &str = "model.safetensors";
+const CONFIG: &str = "config.json";
+const TOKENIZER: &str = "tokenizer.json";
+const POOLING: &str = "1_Pooling/config.json";
+const LENGTH: &str = "sentence_bert_config.json";
 /// Texts that are embedded together.
 pub(super) const BATCH: usize = 16;
 /// Of a longer text the tokenizer is given so much, in bytes: more than it takes into account.
@@ -100,7 +104,7 @@ struct Layer {
 impl Bert {
     /// The model in `directory`. Blocks.
     pub(super) fn open(directory: &Path) -> anyhow::Result<Self> {
-        let config: Config = read(&directory.join("config.json"))?;
+        let config: Config = read(&directory.join(CONFIG))?;
         ensure!(
             config.model_type == "bert",
             "{}: a model of type {}, not bert",
@@ -116,18 +120,21 @@ impl Bert {
         if let Some(other) = config.position_embedding_type.as_deref().filter(|kind| *kind != "absolute") {
             bail!("{}: its positions are {other}, not absolute", directory.display());
         }
-        let pooling = pooling(&directory.join("1_Pooling/config.json"))?;
-        let length = optional::<LengthConfig>(&directory.join("sentence_bert_config.json"))?;
+        let pooling = pooling(&directory.join(POOLING))?;
+        let length = optional::<LengthConfig>(&directory.join(LENGTH))?;
         let length = length.map_or(config.max_position_embeddings, |length| length.max_seq_length);
+        let tokenizer = tokenizer(&directory.join(TOKENIZER), length.min(config.max_position_embeddings))?;
+        let known = tokenizer.get_vocab(true).values().max().map_or(0, |last| *last as usize + 1);
+        ensure!(known <= config.vocab_size, "{}: the tokenizer knows more words than the model", directory.display());
         let path = directory.join(WEIGHTS);
         let weights = candle_core::safetensors::load(&path, &Device::Cpu);
         let weights = without_prefix(weights.with_context(|| format!("{} cannot be read", path.display()))?);
         let weights = VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu);
         let layer = |number| Layer::new(&config, &weights.pp(format!("encoder.layer.{number}")));
         Ok(Self {
-            name: name(directory, &path)?,
+            name: name(directory)?,
             dimension: config.hidden_size,
-            tokenizer: tokenizer(&directory.join("tokenizer.json"), length.min(config.max_position_embeddings))?,
+            tokenizer,
             pooling,
             embeddings: Embeddings::new(&config, &weights.pp("embeddings"))?,
             layers: (0..config.num_hidden_layers).map(layer).collect::<candle_core::Result<_>>()?,
@@ -271,10 +278,17 @@ fn without_prefix(weights: HashMap<String, Tensor>) -> HashMap<String, Tensor> {
     weights.into_iter().map(|(of, tensor)| (name(of), tensor)).collect()
 }
 
-/// The directory's name and the beginning of the weights' SHA-256: other weights are another model.
-fn name(directory: &Path, weights: &Path) -> anyhow::Result<String> {
+/// The directory's name and the beginning of the SHA-256 of every file that has a part in a vector: where one is another, so
+/// is the model.
+fn name(directory: &Path) -> anyhow::Result<String> {
     let mut hash = Sha256::new();
-    std::io::copy(&mut File::open(weights)?, &mut hash)?;
+    for file in [WEIGHTS, CONFIG, TOKENIZER, POOLING, LENGTH] {
+        let path = directory.join(file);
+        if path.exists() {
+            hash.update(file);
+            std::io::copy(&mut File::open(&path)?, &mut hash)?;
+        }
+    }
     let directory: PathBuf = directory.canonicalize()?;
     let named = directory.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     let named: String =

@@ -58,5 +58,9 @@ fn a_directory_that_is_no_model_of_the_family_is_refused_with_the_reason() {
     put("{}");
     assert!(told().contains("config.json is not what it should be"), "{}", told());
     put(&config);
+    assert!(told().contains("tokenizer.json cannot be read"), "{}", told());
+    std::fs::copy(minilm().join("tokenizer.json"), dir.path().join("tokenizer.json")).unwrap();
     assert!(told().contains("model.safetensors cannot be read"), "{}", told());
+    put(&config.replace("30522", "30000"));
+    assert!(told().contains("the tokenizer knows more words than the model"), "{}", told());
 }

@@ -21,10 +21,11 @@ impl Simd {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::is_x86_feature_detected as has;
-            if has!("avx2") && has!("fma") && has!("popcnt") {
+            let has_avx2 = has!("avx2") && has!("fma") && has!("popcnt");
+            if has_avx2 {
                 all.push(Self::Avx2);
             }
-            if has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512vpopcntdq") {
+            if has_avx2 && has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512vpopcntdq") {
                 all.push(Self::Avx512);
             }
         }

@@ -102,10 +102,10 @@ fn by_signs(segment: &Segment, passing: &Bits, signs: &[u64], count: usize, simd
     best
 }
 
-/// The best `count`.
+/// The best `count`; of what is equally good the first rows.
 fn keep(best: &mut Vec<(f32, usize)>, count: usize) {
     if best.len() > count {
-        best.select_nth_unstable_by(count, |one, other| other.0.total_cmp(&one.0));
+        best.select_nth_unstable_by(count, |one, other| other.0.total_cmp(&one.0).then(one.1.cmp(&other.1)));
         best.truncate(count);
     }
 }

@@ -80,7 +80,10 @@ impl Segment {
     /// The file at `path`, every byte of which is compared with its checksum. Blocks.
     pub(super) fn open(path: &Path, coder: &Coder) -> Result<Self, Error> {
         let damaged = || Error::Damaged { path: path.to_owned(), files: vec![path.to_owned()] };
-        let file = File::open(path).map_err(Error::io(path))?;
+        let file = File::open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => damaged(),
+            _ => Error::io(path)(error),
+        })?;
         #[expect(unsafe_code, reason = "a file is mapped")]
         // SAFETY: nobody changes a segment once it has its name; it is only removed, which leaves what is mapped.
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path))?;

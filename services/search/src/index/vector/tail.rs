@@ -50,9 +50,10 @@ impl Tail {
         self.0.contains_key(&hash)
     }
 
-    /// The vector of a name, if it has one here.
-    pub(super) fn get(&self, hash: u64) -> Option<&[f32]> {
-        self.0.get(&hash)?.as_ref().map(|entry| &entry.vector[..])
+    /// How near a name is that has a vector here which passes.
+    pub(super) fn score(&self, hash: u64, query: &Query, filter: &Filter, sight: Sight<'_>, simd: Simd) -> Option<f32> {
+        let entry = self.0.get(&hash)?.as_ref()?;
+        entry.passes(filter, sight).then(|| simd.dot(&entry.vector, &query.vector))
     }
 
     /// Names that have none any more.
@@ -73,12 +74,16 @@ impl Tail {
 
     /// What fulfils every condition and may be seen, with its cosine, in no order.
     pub(super) fn nearest(&self, query: &Query, filter: &Filter, sight: Sight<'_>, simd: Simd) -> Vec<Found> {
-        let passes = |entry: &&Entry| {
-            let Attributes { key, thing_type, is_listed, updated_at } = &entry.attributes;
-            (*is_listed || sight.reads(&key.ns)) && filter.has(&key.ns, thing_type, *updated_at)
-        };
         let found =
             |entry: &Entry| Found { key: entry.attributes.key.clone(), score: simd.dot(&entry.vector, &query.vector) };
-        self.0.values().flatten().filter(passes).map(found).collect()
+        self.0.values().flatten().filter(|entry| entry.passes(filter, sight)).map(found).collect()
+    }
+}
+
+impl Entry {
+    /// Whether it fulfils every condition and may be seen.
+    fn passes(&self, filter: &Filter, sight: Sight<'_>) -> bool {
+        let Attributes { key, thing_type, is_listed, updated_at } = &self.attributes;
+        (*is_listed || sight.reads(&key.ns)) && filter.has(&key.ns, thing_type, *updated_at)
     }
 }

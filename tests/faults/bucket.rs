@@ -32,6 +32,8 @@ const TIMEOUT: &str = "1s";
 const LATE: Duration = Duration::from_millis(1_500);
 /// A round of all faults takes less than a minute in debug on an idle machine; one that takes so long is stuck.
 const LONGEST_ROUND: Duration = Duration::from_mins(10);
+/// How often the store has been looked at, and nobody had asked it, until nobody will.
+const QUIET: usize = 20;
 /// How often others look until no merge is under way.
 const LOOKS: usize = 5;
 
@@ -151,7 +153,13 @@ fn is_in_order(cluster: &Cluster, server: &S3, load: &Load) -> anyhow::Result<bo
 /// The cost that an answer tells is what the store was asked.
 async fn requests_are_counted(cluster: &Cluster, proxy: &Proxy) -> anyhow::Result<()> {
     let asked = || proxy.plan(|plan| plan.calls.get(&Call::GetRange).copied().unwrap_or(0));
-    let before = asked();
+    // What follows events reads from where it was, after the start: until that is done, the store is asked by others too.
+    let (mut before, mut quiet, mut tick) = (asked(), 0, tokio::time::interval(Duration::from_millis(100)));
+    while quiet < QUIET {
+        tick.tick().await;
+        quiet = if asked() == before { quiet + 1 } else { 0 };
+        before = asked();
+    }
     let request = QueryRequest { page_size: 10, event_types: vec!["small".into()], ..QueryRequest::default() };
     let page = cluster.events().await.query(request).await?.into_inner();
     let cost = page.cost.context("each answer tells its cost")?;

@@ -6,7 +6,6 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::Path,
-    process::Stdio,
 };
 
 use anyhow::Context as _;
@@ -18,7 +17,7 @@ use proto::{
 };
 use tonic::transport::{Channel, Endpoint};
 
-use crate::server::{Server, sibling};
+use crate::server::Server;
 
 /// Hits that count.
 const K: usize = 10;
@@ -195,16 +194,8 @@ async fn arrive(server: &Server, mut client: SearchServiceClient<Channel>) -> an
 
 /// As `docs/onet.md` says it, but with the title by itself.
 async fn import(server: &Server, file: &Path) -> anyhow::Result<()> {
-    let status = tokio::process::Command::new(sibling("annals")?)
-        .args(["import", "--server", &server.url(), "--ns", "onet", "--type", "Occupation"])
-        .args(["--id", "{O*NET-SOC Code}", "--content", "{Description}", "--data", "Title"])
-        .arg(std::path::absolute(file)?)
-        .current_dir(server.dir.path())
-        .stdout(Stdio::null())
-        .status()
-        .await?;
-    anyhow::ensure!(status.success(), "annals import failed");
-    Ok(())
+    let arguments = ["--id", "{O*NET-SOC Code}", "--content", "{Description}", "--data", "Title"];
+    server.import("Occupation", &arguments, file).await
 }
 
 fn rows(file: &Path) -> anyhow::Result<Vec<Vec<String>>> {

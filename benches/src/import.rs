@@ -1,13 +1,13 @@
 //! Import of tasks.tsv until History serves its last row, against the same rows in one SQLite table: one prepared
 //! statement, batches of 500, `synchronous=FULL`.
 
-use std::{path::Path, process::Stdio, time::Instant};
+use std::{path::Path, time::Instant};
 
 use anyhow::Context as _;
 
 use crate::{
     report::{Report, Row, median},
-    server::{Server, body, directory, http_client, sibling},
+    server::{Server, body, directory, http_client},
 };
 
 const ROUNDS: usize = 5;
@@ -37,16 +37,7 @@ pub(crate) async fn run(onet: &Path) -> anyhow::Result<Report> {
 async fn annals(file: &Path, rows: &[Vec<&str>]) -> anyhow::Result<f64> {
     let server = Server::start().await?;
     let start = Instant::now();
-    let status = tokio::process::Command::new(sibling("annals")?)
-        .args(["import", "--server", &server.url(), "--ns", "onet", "--type", "Task"])
-        .args(["--id", "tasks/{Task ID}", "--content", "{Task}"])
-        .arg(file)
-        .current_dir(server.dir.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .await?;
-    anyhow::ensure!(status.success(), "annals import failed");
+    server.import("Task", &["--id", "tasks/{Task ID}", "--content", "{Task}"], file).await?;
     let last = rows.last().context("tasks.tsv has rows")?[1];
     let history = format!("{}/onet/tasks/{last}?view=history", server.url()).parse()?;
     body(http_client().get(history).await?).await?;

@@ -3,7 +3,6 @@
 
 use std::{
     path::Path,
-    process::Stdio,
     time::{Duration, Instant},
 };
 
@@ -17,7 +16,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::{
     report::{Report, Row},
-    server::{Server, sibling},
+    server::Server,
 };
 
 /// How long each way is looked in.
@@ -27,9 +26,9 @@ const AT_A_TIME: usize = 4;
 
 pub(crate) async fn run(onet: &Path, writes: usize) -> anyhow::Result<Report> {
     let server = Server::start().await?;
-    import(&server, &onet.join("occupations.tsv"), "Occupation", ["{O*NET-SOC Code}", "{Description}"], "Title")
-        .await?;
-    import(&server, &onet.join("tasks.tsv"), "Task", ["tasks/{Task ID}", "{Task}"], "Task Type").await?;
+    let occupations = ["--id", "{O*NET-SOC Code}", "--content", "{Description}", "--data", "Title"];
+    server.import("Occupation", &occupations, &onet.join("occupations.tsv")).await?;
+    server.import("Task", &["--id", "tasks/{Task ID}", "--content", "{Task}"], &onet.join("tasks.tsv")).await?;
     let channel = Endpoint::new(server.url())?.tcp_nodelay(true).connect().await?;
     let mut report = Report::default();
     let fresh = freshness(&channel, writes).await?;
@@ -52,20 +51,6 @@ pub(crate) async fn run(onet: &Path, writes: usize) -> anyhow::Result<Report> {
     }
     report.push(fresh);
     Ok(report)
-}
-
-async fn import(server: &Server, file: &Path, of: &str, [id, content]: [&str; 2], data: &str) -> anyhow::Result<()> {
-    let status = tokio::process::Command::new(sibling("annals")?)
-        .args(["import", "--server", &server.url(), "--ns", "onet", "--type", of])
-        .args(["--id", id, "--content", content, "--data", data])
-        .arg(std::path::absolute(file)?)
-        .current_dir(server.dir.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .await?;
-    anyhow::ensure!(status.success(), "annals import failed");
-    Ok(())
 }
 
 fn titles(file: &Path) -> anyhow::Result<Vec<String>> {

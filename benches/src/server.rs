@@ -90,6 +90,21 @@ impl Server {
         anyhow::bail!("annals was not ready within 30 s")
     }
 
+    /// `annals import` into the namespace `onet`, with more arguments.
+    pub(crate) async fn import(&self, thing_type: &str, arguments: &[&str], file: &Path) -> anyhow::Result<()> {
+        let status = tokio::process::Command::new(sibling("annals")?)
+            .args(["import", "--server", &self.url(), "--ns", "onet", "--type", thing_type])
+            .args(arguments)
+            .arg(std::path::absolute(file)?)
+            .current_dir(self.dir.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .await?;
+        anyhow::ensure!(status.success(), "annals import failed");
+        Ok(())
+    }
+
     /// A connection of its own to events.
     pub(crate) async fn events(&self) -> anyhow::Result<EventsServiceClient<Channel>> {
         Ok(EventsServiceClient::new(Endpoint::new(self.url())?.tcp_nodelay(true).connect().await?))

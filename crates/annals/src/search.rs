@@ -96,7 +96,7 @@ struct Which {
 enum Mode {
     /// By words.
     Lexical,
-    /// By vectors: what is spelled alike is near.
+    /// By vectors: by a model what means alike is near, without one what is spelled alike.
     Semantic,
     /// By both.
     Hybrid,

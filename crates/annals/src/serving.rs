@@ -2,14 +2,9 @@
 //!
 //! Owns the order in which they open, the lock on the data directory and the banner.
 
-use std::{
-    fs::{File, TryLockError},
-    net::SocketAddr,
-    path::Path,
-    process::ExitCode,
-};
+use std::{net::SocketAddr, path::Path, process::ExitCode};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use clap::ArgMatches;
 use serve::{Context, Server, config::Mistake};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -60,7 +55,7 @@ pub(crate) async fn run(matches: &ArgMatches, mistakes: Vec<Mistake>) -> anyhow:
         }
     };
     let asked = Asked::listen()?;
-    let _lock = lock(&config.data_dir)?;
+    let _lock = serve::lock(&config.data_dir)?;
     let context = Context::open(&config)?;
     ensure!(
         !own.demo || context.keyring.is_open(),
@@ -88,24 +83,6 @@ pub(crate) async fn run(matches: &ArgMatches, mistakes: Vec<Mistake>) -> anyhow:
 
 fn transport(peer: serve::Peer) -> Transport {
     Transport::new(peer.map_err(|never| match never {}))
-}
-
-/// One process at a time has a data directory.
-fn lock(data_dir: &Path) -> anyhow::Result<File> {
-    let open = || {
-        std::fs::create_dir_all(data_dir)?;
-        File::options().create(true).truncate(false).write(true).open(data_dir.join("lock"))
-    };
-    let file = open().with_context(|| format!("{} cannot be written", data_dir.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            bail!("{} is in use by another process: stop that one, or choose another --data-dir", data_dir.display())
-        }
-        Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("{} cannot be locked", data_dir.display()))
-        }
-    }
 }
 
 /// What there is to begin with.
@@ -175,15 +152,5 @@ mod tests {
             assert_eq!(banner.lines().count(), 5, "{banner}");
             assert!(banner.contains(" -X PUT http://127.0.0.1:9000/example.com/hello"), "{banner}");
         }
-    }
-
-    #[test]
-    fn a_data_directory_is_one_process_at_a_time() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = lock(&dir.path().join("new")).unwrap();
-        let refusal = lock(&dir.path().join("new")).unwrap_err().to_string();
-        assert!(refusal.contains("in use by another process"), "{refusal}");
-        drop(first);
-        assert!(lock(&dir.path().join("new")).is_ok());
     }
 }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod deadline;
 pub mod health;
 pub mod layers;
+mod lock;
 mod open_files;
 pub mod page;
 pub mod peer;
@@ -24,6 +25,7 @@ pub mod telemetry;
 mod stub;
 
 pub use auth::{Caller, Keyring};
+pub use lock::{LockError, lock};
 pub use peer::Peer;
 pub use refusal::Refusal;
 pub use run::{Config, Context, Error, Server, Service, run};

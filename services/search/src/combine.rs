@@ -7,7 +7,8 @@ use domain::Key;
 use crate::index::Found;
 
 /// One ranking of two, the best first: each thing's score in words, as a share of the best one's, and its cosine, as a share
-/// of the best one's (`but` is not looked at for that); words count `weight` of one, vectors the rest. What is in one only has nothing in words, or the cosine that `cosines` tells.
+/// of the best one's (`but` is not looked at for that); words count `weight` of one, vectors the rest. What is in one only
+/// has nothing in words, or the cosine that `cosines` tells.
 ///
 /// Scores of one ranking cannot be added to those of another as they are: BM25 has no upper end. Ranks alone forget how
 /// much better the first is than the second.
@@ -62,6 +63,15 @@ mod tests {
             .map(|found| found.key.id.as_str().to_owned())
             .collect();
         assert_eq!(ids, ["both", "words", "far", "vector"]);
+    }
+
+    #[test]
+    fn what_others_are_to_be_like_makes_none_of_them_less() {
+        let (like, one) = (found("like", 40.0), found("one", 10.0));
+        let semantic = [found("like", 1.0), found("one", 0.5)];
+        let both = combine(&[like.clone(), one.clone()], &semantic, Some(&like.key), 0.7, |_| vec![]);
+        let score = both.iter().find(|found| found.key == one.key).map(|found| found.score);
+        assert_eq!(score, Some(1.0));
     }
 
     #[test]

@@ -32,7 +32,6 @@ const BATCH: usize = 1_000;
 const SPARE: usize = 16;
 /// How often the index is asked for more, each time for four times as many.
 const ROUNDS: usize = 5;
-
 /// Where two rankings become one, each is this long at least: what is good in both may be the best in neither.
 const LEAST_OF_EACH: usize = 100;
 

@@ -245,6 +245,8 @@ impl<T: OfTenant> Index<T> {
         // All of them at once: one that stayed would take what the other journal has for known.
         let (of_tenants, removed) = (self.dir.join(TENANTS), self.dir.join(REMOVED));
         remove_all(&removed)?;
+        // It is not there where this was begun before and failed.
+        fs::create_dir_all(&of_tenants).map_err(Error::io(&of_tenants))?;
         fs::rename(&of_tenants, &removed).map_err(Error::io(&of_tenants))?;
         remove_position(&self.dir)?;
         fs::create_dir_all(&of_tenants).map_err(Error::io(&of_tenants))?;

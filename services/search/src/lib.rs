@@ -15,11 +15,7 @@ mod similar;
 mod snippet;
 mod wait_for;
 
-use std::{
-    fs::{File, TryLockError},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs::File, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use proto::{
@@ -45,7 +41,7 @@ const MAX_MESSAGE: usize = 16 << 20;
 pub async fn open(config: Config, context: &Context, events: Peer, things: Peer) -> anyhow::Result<Service> {
     let tasks = Tasks::new("search");
     let dir = context.data_dir.join("search");
-    let lock = lock(&dir)?;
+    let lock = serve::lock(&dir)?;
     let texts = follow(context, &tasks, &events, "search-texts", dir.join("texts"), ()).await?;
     let embedder = tokio::task::spawn_blocking(move || Embedder::open(&config.embedder)).await?;
     let embedder = embedder.context("the embedder cannot be opened")?;
@@ -64,20 +60,6 @@ pub async fn open(config: Config, context: &Context, events: Peer, things: Peer)
         .max_encoding_message_size(MAX_MESSAGE);
     let routes = Ring::new("search", context).around(Routes::new(service));
     Ok(Service { name: "search", routes, http: None, tasks })
-}
-
-fn lock(dir: &Path) -> anyhow::Result<File> {
-    let path = dir.join("lock");
-    let open = || {
-        std::fs::create_dir_all(dir)?;
-        File::options().create(true).truncate(false).write(true).open(&path)
-    };
-    let file = open().with_context(|| format!("{} cannot be written", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => anyhow::bail!("{} is in use by another process", dir.display()),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
-    }
 }
 
 /// Opens the index in `dir` and follows events into it.

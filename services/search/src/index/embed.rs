@@ -11,7 +11,6 @@ use super::Error;
 use crate::{config::EmbedderAt, document::Texts};
 
 /// Makes vectors of texts.
-#[derive(Clone)]
 pub(crate) enum Embedder {
     /// Of words and parts of words.
     HashV1,
@@ -91,8 +90,8 @@ pub struct Checked {
 
 /// Opens an embedder and measures it. Blocks for some seconds.
 pub fn check(at: &EmbedderAt) -> anyhow::Result<Checked> {
-    const TEXT: &str = "Develop, create and modify general computer applications software or specialized utility programs. \
-         Analyze user needs and develop software solutions. Design software or customize software for client use.";
+    const TEXT: &str = "The keeper of the harbour light climbs the tower at dusk, trims the lamp, winds the clock that turns the \
+         lens, and writes into the log which ships have passed, from where the wind blew, and when the fog came in.";
     let embedder = Embedder::open(at)?;
     let texts = [String::new(), String::new(), TEXT.to_owned(), String::new()];
     let batch = [&texts; bert::BATCH];

@@ -1,5 +1,7 @@
 //! Feeds an index in tests as a follower does.
 
+use std::collections::BTreeMap;
+
 use domain::{Cursor, Id, Key, TenantId, Timestamp, Variant, Visibility};
 use tempfile::TempDir;
 
@@ -32,6 +34,45 @@ pub(super) fn public(id: &str, title: &str, content: &str) -> Change {
 
 pub(super) fn delete(ns: &str, id: &str) -> Change {
     Change { key: key(ns, id), document: None }
+}
+
+/// What a name has, if it has anything.
+pub(super) type Newest = BTreeMap<String, Option<&'static str>>;
+
+/// What names have in [`play`].
+pub(super) const WORDS: [&str; 4] = ["crane", "quay", "buoy", "pilot"];
+
+/// Feeds an index as `steps` say, each of what to do (below 3 delete, below 9 put, 9 and 10 move everything to the disk, 11 kill
+/// and feed again what is lost), a name and a word; and says what each name has then.
+pub(super) fn play<T: OfTenant<Settings: Default>>(steps: Vec<(u8, u8, u8)>) -> (Fed<T>, Newest) {
+    let (mut fed, mut events, mut newest) = (Fed::<T>::new(), Vec::new(), Newest::new());
+    let change =
+        |(id, word): &(String, Option<&str>)| word.map_or_else(|| delete("n", id), |word| public(id, word, ""));
+    for (step, name, word) in steps {
+        match step {
+            9 | 10 => fed.index.checkpoint().unwrap(),
+            11 => {
+                fed = fed.reopen();
+                let lost = events.split_off(fed.end as usize);
+                for event in &lost {
+                    fed.apply(change(event));
+                }
+                events.extend(lost);
+            }
+            _ => {
+                let event = (format!("id{name}"), (step >= 3).then_some(WORDS[usize::from(word)]));
+                fed.apply(change(&event));
+                newest.insert(event.0.clone(), event.1);
+                events.push(event);
+            }
+        }
+    }
+    (fed, newest)
+}
+
+/// The names that have a word, in order.
+pub(super) fn names_with(newest: &Newest, word: &str) -> Vec<String> {
+    newest.iter().filter(|(_, has)| **has == Some(word)).map(|(id, _)| id.clone()).collect()
 }
 
 /// An index of one tenant.

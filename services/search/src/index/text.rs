@@ -16,7 +16,7 @@ use std::{
     },
 };
 
-use tantivy::query::Bm25StatisticsProvider as _;
+use tantivy::{Searcher, query::Bm25StatisticsProvider as _};
 
 pub(crate) use self::analyzer::Analyzer;
 use self::{
@@ -95,8 +95,7 @@ impl Texts {
         let Matching { clauses, filter, sight, limit } = *wanted;
         let tail = self.tail.read().unwrap_or_else(PoisonError::into_inner);
         let (searcher, fields) = (self.base.searcher(), self.base.fields());
-        let visible = sight.0.map(|may_read| self.base.visible(&searcher, may_read)).transpose()?;
-        let visible = visible.map(|query| Visible::new(&searcher, query)).transpose()?;
+        let visible = self.visible(&searcher, sight)?;
         let statistics = Statistics::new(&searcher, &tail, fields.texts, sight, visible.as_ref())?;
         let parts = expand(clauses, &statistics)?;
         if parts.is_empty() || statistics.total_num_docs()? == 0 {
@@ -116,8 +115,7 @@ impl Texts {
     pub(crate) fn telling(&self, of: &document::Texts, sight: Sight<'_>, count: usize) -> Result<Vec<Clause>, Error> {
         let tail = self.tail.read().unwrap_or_else(PoisonError::into_inner);
         let (searcher, fields) = (self.base.searcher(), self.base.fields());
-        let visible = sight.0.map(|may_read| self.base.visible(&searcher, may_read)).transpose()?;
-        let visible = visible.map(|query| Visible::new(&searcher, query)).transpose()?;
+        let visible = self.visible(&searcher, sight)?;
         let statistics = Statistics::new(&searcher, &tail, fields.texts, sight, visible.as_ref())?;
         let documents = statistics.total_num_docs()? as f32;
         let mut telling = Vec::new();
@@ -132,6 +130,12 @@ impl Texts {
         telling.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
         telling.truncate(count);
         Ok(telling.into_iter().map(|(_, word)| Clause::Word(word)).collect())
+    }
+
+    /// What of the disk may be seen; none is everything.
+    fn visible(&self, searcher: &Searcher, sight: Sight<'_>) -> Result<Option<Visible>, Error> {
+        let query = sight.0.map(|may_read| self.base.visible(searcher, may_read)).transpose()?;
+        query.map(|query| Visible::new(searcher, query)).transpose()
     }
 }
 

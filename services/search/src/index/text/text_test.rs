@@ -1,12 +1,12 @@
 //! What is found and what is not: the same in memory and on the disk, before and after a kill.
 
-use std::{collections::BTreeMap, fs};
+use std::fs;
 
 use domain::{Namespace, Visibility};
 use proptest::prelude::*;
 
 use super::{
-    super::fed::{Fed, delete, public, put, tenant},
+    super::fed::{Fed, WORDS, names_with, play, public, put, tenant},
     *,
 };
 use crate::query;
@@ -160,46 +160,17 @@ fn an_index_that_is_damaged_is_made_again_from_the_beginning() {
     assert_eq!(fed.found("crane"), ["one"]);
 }
 
-/// A name, and what it has from then on.
-type Event = (String, Option<&'static str>);
-
-fn change((id, word): &Event) -> Change {
-    word.map_or_else(|| delete("n", id), |word| public(id, word, ""))
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     /// Whatever is written when to the disk, killed and applied again: what is found is what a map has.
     #[test]
     fn what_is_found_is_the_newest_state(steps in prop::collection::vec((0_u8..12, 0_u8..6, 0_u8..4), 1..60)) {
-        const WORDS: [&str; 4] = ["crane", "quay", "buoy", "pilot"];
-        let (mut fed, mut events, mut newest) = (Fed::<Texts>::new(), Vec::<Event>::new(), BTreeMap::new());
-        for (step, name, word) in steps {
-            match step {
-                10 => fed.index.checkpoint().unwrap(),
-                11 => {
-                    fed = fed.reopen();
-                    let lost = events.split_off(fed.end as usize);
-                    for event in &lost {
-                        fed.apply(change(event));
-                    }
-                    events.extend(lost);
-                }
-                _ => {
-                    let event = (format!("id{name}"), (step >= 2).then_some(WORDS[usize::from(word)]));
-                    fed.apply(change(&event));
-                    newest.insert(event.0.clone(), event.1);
-                    events.push(event);
-                }
-            }
-        }
+        let (fed, newest) = play::<Texts>(steps);
         for word in WORDS {
             let mut found = fed.found(&format!("\"{word}\""));
             found.sort_unstable();
-            let expected: Vec<_> =
-                newest.iter().filter(|(_, has)| **has == Some(word)).map(|(id, _)| id.clone()).collect();
-            prop_assert_eq!(found, expected);
+            prop_assert_eq!(found, names_with(&newest, word));
         }
     }
 }

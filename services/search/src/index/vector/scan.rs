@@ -4,8 +4,8 @@
 use super::{bits::Bits, code::Code, kernels::Simd, segment::Segment};
 use crate::index::{Filter, Sight};
 
-/// For each row that is wanted, so many are compared by their bytes, and by their vectors. Of 100 rows that pass fewer
-/// than some thousand, all are compared by their bytes.
+/// For each row that is wanted, so many are compared by their bytes, and by their vectors. Where no more than twice the first
+/// pass, their signs are not looked at.
 const BYTES: usize = 24;
 const VECTORS: usize = 4;
 /// The least that are compared by their bytes, and by their vectors.

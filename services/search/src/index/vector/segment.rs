@@ -23,6 +23,9 @@ use super::{
 };
 use crate::index::{Error, hash_of};
 
+#[cfg(target_endian = "big")]
+compile_error!("files of vectors are read as they are mapped, and are little-endian");
+
 const MAGIC: &[u8; 8] = b"anvec001";
 /// The head's bytes.
 const HEAD: usize = 512;

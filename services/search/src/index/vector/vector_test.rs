@@ -1,12 +1,10 @@
 //! What is near and what is not: the same in memory and on the disk, before and after a kill and whatever was merged.
 
-use std::collections::BTreeMap;
-
 use domain::{Namespace, Visibility};
 use proptest::prelude::*;
 
 use super::{
-    super::fed::{Fed, delete, public, put, tenant},
+    super::fed::{Fed, WORDS, names_with, play, public, put, tenant},
     *,
 };
 
@@ -126,50 +124,20 @@ fn what_has_no_words_is_not_found_by_its_vector() {
     assert_eq!(fed.search("…", &Filter::default(), Sight(None), 10), []);
 }
 
-/// A name, and what it has from then on.
-type Event = (String, Option<&'static str>);
-
-fn change((id, word): &Event) -> Change {
-    word.map_or_else(|| delete("n", id), |word| public(id, word, ""))
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     /// Whatever is written when to the disk, merged, killed and applied again: what is found is what a map has.
     #[test]
     fn what_is_found_is_the_newest_state(steps in prop::collection::vec((0_u8..12, 0_u8..9, 0_u8..4), 1..80)) {
-        const WORDS: [&str; 4] = ["crane", "quay", "buoy", "pilot"];
-        let (mut fed, mut events, mut newest) = (Fed::<Vectors>::new(), Vec::<Event>::new(), BTreeMap::new());
-        for (step, name, word) in steps {
-            match step {
-                9 | 10 => fed.index.checkpoint().unwrap(),
-                11 => {
-                    fed = fed.reopen();
-                    let lost = events.split_off(fed.end as usize);
-                    for event in &lost {
-                        fed.apply(change(event));
-                    }
-                    events.extend(lost);
-                }
-                _ => {
-                    let event = (format!("{name}"), (step >= 3).then_some(WORDS[usize::from(word)]));
-                    fed.apply(change(&event));
-                    newest.insert(event.0.clone(), event.1);
-                    events.push(event);
-                }
-            }
-        }
+        let (fed, newest) = play::<Vectors>(steps);
         for word in WORDS {
             let found = fed.search(word, &Filter::default(), Sight(None), 100);
-            let mut best: Vec<_> =
-                found.iter().filter(|found| found.score > 0.5).map(|found| found.key.id.as_str().to_owned()).collect();
+            let best = found.iter().filter(|found| found.score > 0.5);
+            let mut best: Vec<_> = best.map(|found| found.key.id.as_str().to_owned()).collect();
             best.sort_unstable();
-            let all = newest.iter().filter(|(_, has)| has.is_some()).count();
-            let expected: Vec<_> =
-                newest.iter().filter(|(_, has)| **has == Some(word)).map(|(id, _)| id.clone()).collect();
-            prop_assert_eq!(best, expected);
-            prop_assert_eq!(found.len(), all);
+            prop_assert_eq!(best, names_with(&newest, word));
+            prop_assert_eq!(found.len(), newest.values().flatten().count());
         }
     }
 }

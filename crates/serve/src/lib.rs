@@ -10,6 +10,7 @@ pub mod config;
 pub mod deadline;
 pub mod health;
 pub mod layers;
+pub mod leisure;
 mod lock;
 mod open_files;
 pub mod page;

@@ -3,13 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serve::leisure::{self, Pace};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     EventLog,
     archive::{self, Incoming, Table},
     index::Location,
-    leisure::{self, Pace},
     log,
 };
 

@@ -20,7 +20,6 @@ mod grpc;
 mod history;
 mod index;
 mod journal;
-mod leisure;
 mod list_states;
 mod log;
 mod operate;

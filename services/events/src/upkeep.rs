@@ -3,13 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serve::leisure::{self, Pace};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Compaction, EventLog,
     archive::{self, Error, Table},
-    leisure::{self, Pace},
 };
 
 /// How often it is looked whether there is something to merge.

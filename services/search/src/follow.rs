@@ -11,7 +11,11 @@ use proto::{
     convert,
     events::v1::{Event, Start, SubscribeRequest, SubscribeResponse, events_service_client::EventsServiceClient},
 };
-use serve::{Peer, Refusal, health::Readiness};
+use serve::{
+    Peer, Refusal,
+    health::Readiness,
+    leisure::{self, Pace},
+};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
@@ -28,6 +32,8 @@ const BATCH: usize = 256;
 const MOST_NAMES: usize = 2_048;
 const MOST_BYTES: usize = 8 << 20;
 const LONGEST: Duration = Duration::from_secs(5);
+/// An index that is so far behind events does not wait for callers any more.
+const LATE: Duration = Duration::from_secs(5);
 /// The shortest and the longest pause after something went wrong; each is twice the one before.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
@@ -41,6 +47,8 @@ pub(crate) struct Follower<T: OfTenant> {
     pub(crate) position: watch::Sender<u64>,
     pub(crate) clock: Clock,
     pub(crate) readiness: Readiness,
+    /// How old the newest event was when it was applied last.
+    pub(crate) lag: Duration,
 }
 
 impl<T: OfTenant> Follower<T> {
@@ -123,23 +131,27 @@ impl<T: OfTenant> Follower<T> {
     }
 
     /// Takes what has come into the index, where it is found from then on.
-    async fn apply(&self, received: Vec<SubscribeResponse>) -> Result<(), Refusal> {
+    async fn apply(&mut self, received: Vec<SubscribeResponse>) -> Result<(), Refusal> {
         let newest = received.iter().rev().find_map(|received| received.event.as_ref()?.timestamp);
         let position = self.blocking(move |index| apply(index, received)).await?;
         self.position.send_replace(position);
         let taken_in = convert::timestamp("timestamp", newest).ok().flatten();
         let lag = taken_in.map_or(0, |taken_in| (self.clock.now().millis() - taken_in.millis()).max(0));
-        metrics::gauge!("annals_search_lag_seconds", "index" => self.name).set(lag as f64 / 1_000.0);
+        self.lag = Duration::from_millis(lag as u64);
+        metrics::gauge!("annals_search_lag_seconds", "index" => self.name).set(self.lag.as_secs_f64());
         Ok(())
     }
 
-    /// Does what blocks with the index.
+    /// Does what blocks with the index, after what callers wait for unless it is late.
     async fn blocking<R: Send + 'static>(
         &self,
         work: impl FnOnce(&Index<T>) -> Result<R, index::Error> + Send + 'static,
     ) -> Result<R, Refusal> {
-        let index = Arc::clone(&self.index);
-        Ok(tokio::task::spawn_blocking(move || work(&index)).await.map_err(Refusal::internal)??)
+        let (index, never) = (Arc::clone(&self.index), CancellationToken::new());
+        let work = move || work(&index);
+        Ok(leisure::run(self.name, Pace::of(self.lag > LATE), work, &never, || {})
+            .await
+            .map_err(Refusal::internal)??)
     }
 }
 

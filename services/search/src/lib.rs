@@ -15,7 +15,7 @@ mod similar;
 mod snippet;
 mod wait_for;
 
-use std::{fs::File, path::PathBuf, sync::Arc};
+use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use proto::{
@@ -82,6 +82,7 @@ async fn follow<T: OfTenant>(
         position,
         clock: context.clock.clone(),
         readiness: context.readiness.clone(),
+        lag: Duration::ZERO,
     };
     tasks.spawn(name, |cancel| follower.run(cancel));
     Ok(Followed { index, arrived })

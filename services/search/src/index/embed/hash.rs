@@ -34,6 +34,9 @@ pub(super) fn of_thing(texts: &Texts) -> Vec<f32> {
 /// The vector of a text. Zero where it has no words.
 pub(super) fn of_text(text: &str) -> Vec<f32> {
     let mut vector = vec![0.0; DIMENSION];
+    if text.is_empty() {
+        return vector;
+    }
     let mut analyzer = Analyzer::new();
     let mut counts = std::collections::BTreeMap::<String, f32>::new();
     for word in analyzer.folded(text).into_iter().filter(|word| !EMPTY.contains(&word.as_str())) {

@@ -1,4 +1,4 @@
-//! Owns running the archive's own long work on a thread of its own, behind what callers wait for. Never decides what is done.
+//! Owns running a service's own long work on a thread of its own, behind what callers wait for. Never decides what is done.
 
 use std::{io, thread};
 
@@ -11,7 +11,7 @@ const NICE: i32 = 5;
 
 /// Whether callers' work goes first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Pace {
+pub enum Pace {
     /// It does.
     Leisurely,
     /// It does not: too much is left to do.
@@ -20,14 +20,14 @@ pub(crate) enum Pace {
 
 impl Pace {
     /// Urgent where it `is_behind`.
-    pub(crate) fn of(is_behind: bool) -> Self {
+    pub fn of(is_behind: bool) -> Self {
         if is_behind { Self::Urgent } else { Self::Leisurely }
     }
 }
 
 /// Runs `work` at its pace and waits for it, also once it is cancelled; then `stop` makes it end soon. An error if there is
 /// no thread for it, or it panics. A thread of its own, because a niced one stays that way.
-pub(crate) async fn run<T: Send + 'static>(
+pub async fn run<T: Send + 'static>(
     name: &str,
     pace: Pace,
     work: impl FnOnce() -> T + Send + 'static,
@@ -41,7 +41,7 @@ pub(crate) async fn run<T: Send + 'static>(
             && cfg!(target_os = "linux")
             && let Err(error) = setpriority_process(None, NICE)
         {
-            tracing::debug!(error = &error as &dyn std::error::Error, "the archive's work does not wait for callers");
+            tracing::debug!(error = &error as &dyn std::error::Error, "long work does not wait for callers");
         }
         drop(done.send(work()));
     })?;

@@ -19,6 +19,7 @@ pub(crate) type HttpClient = legacy::Client<legacy::connect::HttpConnector, http
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) dir: tempfile::TempDir,
+    program: &'static str,
     arguments: Vec<String>,
     child: Child,
 }
@@ -31,11 +32,16 @@ impl Server {
 
     /// `annals serve` with more arguments, not yet ready.
     pub(crate) fn spawn_with(arguments: &[&str]) -> anyhow::Result<Self> {
+        Self::spawn_program("annals", &[&["serve"], arguments].concat())
+    }
+
+    /// One of the servers with these arguments, not yet ready.
+    pub(crate) fn spawn_program(program: &'static str, arguments: &[&str]) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("annals-bench").tempdir_in(directory()?)?;
         let address = free_address()?;
         let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let child = serve(address, dir.path(), &arguments)?;
-        Ok(Self { address, dir, arguments, child })
+        let child = serve(program, address, dir.path(), &arguments)?;
+        Ok(Self { address, dir, program, arguments, child })
     }
 
     /// Kills it, for [`Server::restart`].
@@ -45,9 +51,9 @@ impl Server {
         Ok(())
     }
 
-    /// `annals serve` again on the same data and address, not yet ready.
+    /// The same program again on the same data and address, not yet ready.
     pub(crate) fn restart(&mut self) -> anyhow::Result<()> {
-        self.child = serve(self.address, self.dir.path(), &self.arguments)?;
+        self.child = serve(self.program, self.address, self.dir.path(), &self.arguments)?;
         Ok(())
     }
 
@@ -74,7 +80,7 @@ impl Server {
         while tokio::net::TcpStream::connect(address).await.is_err() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        Ok(Self { address, dir, arguments: Vec::new(), child })
+        Ok(Self { address, dir, program: "benches", arguments: Vec::new(), child })
     }
 
     /// Waits until every service is ready.
@@ -136,16 +142,16 @@ impl Drop for Server {
     }
 }
 
-fn serve(address: SocketAddr, dir: &Path, arguments: &[String]) -> anyhow::Result<Child> {
-    Command::new(sibling("annals")?)
-        .args(["serve", "--listen", &address.to_string(), "--data-dir"])
-        .arg(dir.join("data"))
+fn serve(program: &str, address: SocketAddr, dir: &Path, arguments: &[String]) -> anyhow::Result<Child> {
+    Command::new(sibling(program)?)
         .args(arguments)
+        .args(["--listen", &address.to_string(), "--data-dir"])
+        .arg(dir.join("data"))
         .current_dir(dir)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .context("cannot start annals")
+        .with_context(|| format!("cannot start {program}"))
 }
 
 pub(crate) fn http_client() -> HttpClient {

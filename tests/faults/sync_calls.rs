@@ -75,7 +75,7 @@ const CALLS: &[Call] = &[
     },
     Call {
         file: "services/events/src/disk.rs",
-        code: "file.write_all(bytes).and_then(|()| file.sync_all())?;",
+        code: "let written = file.write_all(bytes).and_then(|()| file.sync_all());",
         needed: Needed::Ready(&[
             "file:data/events/journal/identity.unfinished",
             "file:data/events/journal/0*.unfinished",
@@ -140,7 +140,7 @@ const CALLS: &[Call] = &[
     },
     Call {
         file: "services/events/src/journal/writer.rs",
-        code: "if let Err(error) = self.tail.file.sync_data() {",
+        code: "if let Err(error) = file.sync_data() {",
         needed: Needed::Later(&[SEGMENTS]),
     },
     Call {

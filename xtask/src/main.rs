@@ -103,7 +103,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Bench { arguments } => bench(&workspace, &arguments),
         Task::Eval => {
-            workspace.cargo(["build", "--release", "--bin", "annals", "--bin", "benches"]).run()?;
+            workspace.cargo(["build", "--release", "--bin", "annals", "--bin", "events", "--bin", "benches"]).run()?;
             let model = Backends::install(&workspace)?.model()?;
             workspace
                 .cargo(["run", "--release", "--quiet", "--bin", "benches", "--", "eval", "--model"])
@@ -148,7 +148,7 @@ fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         return cold_build::run(workspace);
     }
     Backends::install(workspace)?;
-    workspace.cargo(["build", "--release", "--bin", "annals", "--bin", "benches"]).run()?;
+    workspace.cargo(["build", "--release", "--bin", "annals", "--bin", "events", "--bin", "benches"]).run()?;
     workspace.cargo(["run", "--release", "--quiet", "--bin", "benches", "--"]).args(arguments).run()
 }
 

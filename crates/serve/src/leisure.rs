@@ -6,22 +6,30 @@ use rustix::process::setpriority_process;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-/// What the thread is niced by where nothing hurries: a third of the processor that one of a caller's threads gets.
-const NICE: i32 = 5;
-
-/// Whether callers' work goes first.
+/// How far callers' work goes first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pace {
-    /// It does.
-    Leisurely,
-    /// It does not: too much is left to do.
+    /// It does not: too much is left to do, or somebody waits for it.
     Urgent,
+    /// The thread gets a third of the processor that one of a caller's threads gets.
+    Leisurely,
+    /// A tenth.
+    Idle,
 }
 
 impl Pace {
-    /// Urgent where it `is_behind`.
+    /// Urgent where it `is_behind`, else leisurely.
     pub fn of(is_behind: bool) -> Self {
         if is_behind { Self::Urgent } else { Self::Leisurely }
+    }
+
+    /// What the thread is niced by.
+    fn nice(self) -> i32 {
+        match self {
+            Self::Urgent => 0,
+            Self::Leisurely => 5,
+            Self::Idle => 10,
+        }
     }
 }
 
@@ -36,10 +44,10 @@ pub async fn run<T: Send + 'static>(
 ) -> io::Result<T> {
     let (done, mut answer) = oneshot::channel();
     thread::Builder::new().name(name.to_owned()).spawn(move || {
-        if pace == Pace::Leisurely
+        if pace != Pace::Urgent
             // Of the calling thread on Linux alone; elsewhere of the whole process.
             && cfg!(target_os = "linux")
-            && let Err(error) = setpriority_process(None, NICE)
+            && let Err(error) = setpriority_process(None, pace.nice())
         {
             tracing::debug!(error = &error as &dyn std::error::Error, "long work does not wait for callers");
         }
@@ -65,8 +73,8 @@ mod tests {
     async fn work_is_niced_where_nothing_hurries_and_a_panic_is_told() {
         let (nice, cancel) = (|| getpriority_process(None).unwrap(), CancellationToken::new());
         let before = nice();
-        for (pace, nicer) in [(Pace::Leisurely, NICE), (Pace::Urgent, 0)] {
-            assert_eq!(run("test", pace, nice, &cancel, || {}).await.unwrap(), before + nicer);
+        for pace in [Pace::Idle, Pace::Leisurely, Pace::Urgent] {
+            assert_eq!(run("test", pace, nice, &cancel, || {}).await.unwrap(), before + pace.nice());
         }
         assert_eq!(nice(), before);
         assert!(run("test", Pace::of(true), || panic!("told"), &cancel, || {}).await.is_err());

@@ -52,7 +52,12 @@ impl Write for InPieces {
 pub(crate) fn create_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = path.with_extension(UNFINISHED);
     let mut file = File::create(&unfinished)?;
-    file.write_all(bytes).and_then(|()| file.sync_all())?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if let Err(error) = written {
+        // On a full disk others need the room.
+        let _ = fs::remove_file(&unfinished);
+        return Err(error);
+    }
     fs::rename(&unfinished, path)?;
     sync_dir(path.parent().expect("a file has a directory"))
 }

@@ -10,6 +10,7 @@ use crate::{
     EventLog,
     archive::{self, Incoming, Table},
     index::Location,
+    journal::STEP,
     log,
 };
 
@@ -132,15 +133,17 @@ impl EventLog {
 
     /// Where the oldest events from an offset on are.
     fn next(&self, position: u64, bytes: u64) -> Vec<Location> {
-        let index = self.index();
+        let end = self.index().end().min(position + MAX_EVENTS);
         let (mut locations, mut sum) = (Vec::new(), 0);
-        for offset in position..index.end().min(position + MAX_EVENTS) {
-            let location = index.locate(offset);
-            sum += u64::from(location.length);
-            if sum > bytes && !locations.is_empty() {
-                break;
+        for start in (position..end).step_by(STEP as usize) {
+            let index = self.index();
+            for location in (start..end.min(start + STEP)).map(|offset| index.locate(offset)) {
+                sum += u64::from(location.length);
+                if sum > bytes && !locations.is_empty() {
+                    return locations;
+                }
+                locations.push(location);
             }
-            locations.push(location);
         }
         locations
     }

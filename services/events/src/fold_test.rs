@@ -1,7 +1,7 @@
 //! States of the past, one by one and listed, histories and differences against a fold of the same mutations, wherever
 //! these are: in the journal, in fresh files of the archive, in merged ones.
 //!
-//! The size that issue 3 asks for (`--nocapture` shows the seed and how far it is):
+//! A size that takes an hour (`--nocapture` shows the seed and how far it is):
 //! `ANNALS_FOLD_MUTATIONS=100000 ANNALS_FOLD_NAMES=1000 ANNALS_FOLD_INSTANTS=10000 cargo test -p events --lib fold_test`
 
 mod config;

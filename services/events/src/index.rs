@@ -220,10 +220,10 @@ impl Index {
         rows.map(|row| UlidKey::new(row.ulid(), self.fingerprint(row.tenant()), row.is_mutation())).collect()
     }
 
-    /// Drops some thousands of the oldest events before `offset`, which are found elsewhere from now on; whether there
-    /// are more.
-    pub(crate) fn drop_before(&mut self, offset: u64) -> bool {
-        let count = offset.saturating_sub(self.rows.base).min(u64::from(self.rows.droppable())) as u32;
+    /// Drops some of the oldest events before `offset`, at most `most`, which are found elsewhere from now on; whether
+    /// there are more.
+    pub(crate) fn drop_before(&mut self, offset: u64, most: u64) -> bool {
+        let count = offset.saturating_sub(self.rows.base).min(u64::from(self.rows.droppable())).min(most) as u32;
         for offset in self.rows.base..self.rows.base + u64::from(count) {
             let slot = self.rows.slot_of(offset);
             let row = self.rows.get(slot);
@@ -244,7 +244,7 @@ impl Index {
 
     /// Goes on with the event of this offset, without any that came before.
     pub(crate) fn skip_to(&mut self, offset: u64) {
-        while self.drop_before(offset) {}
+        while self.drop_before(offset, u64::MAX) {}
         self.rows.base = offset;
         self.segments.clear();
     }

@@ -18,11 +18,12 @@ mod writer;
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{Arc, OnceLock},
     thread,
 };
 
 use domain::Clock;
+use parking_lot::RwLock;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 pub use self::error::OpenError;
@@ -52,8 +53,9 @@ const STREAMED: usize = QUEUE / 2;
 /// Events that the index holds, about 320 MiB. While the archive is away the journal takes no more than these.
 const MAX_EVENTS: u64 = 4_000_000;
 
-/// Events whose identities are read from the index at a time while it is cut: some 100 µs.
-const CUT_STEP: u64 = 8_192;
+/// Events for which the index is held at a time by long work, in a slow turn of a niced thread for a millisecond: appends
+/// wait for it.
+pub(crate) const STEP: u64 = 1_024;
 
 /// How the journal is kept.
 #[derive(Clone, Copy, Debug)]
@@ -211,7 +213,7 @@ impl Journal {
     /// Stores a batch. When it returns, the batch is on disk and in the index.
     pub(crate) async fn append(&self, batch: Batch) -> Result<Appended, AppendError> {
         self.check_superseded()?;
-        if self.index.read().unwrap_or_else(PoisonError::into_inner).len() >= MAX_EVENTS {
+        if self.index.read().len() >= MAX_EVENTS {
             return Err(AppendError::Full);
         }
         // A batch larger than the whole queue gets in when nothing else waits.
@@ -236,7 +238,7 @@ impl Journal {
         loop {
             // Before the look, so that no telling is missed.
             let emptied = self.emptied.notified();
-            if self.index.read().unwrap_or_else(PoisonError::into_inner).len() < MAX_EVENTS {
+            if self.index.read().len() < MAX_EVENTS {
                 break;
             }
             emptied.await;
@@ -274,7 +276,7 @@ impl Journal {
 
     /// Remembers, durably, the last batches that another journal took from relays.
     pub(crate) fn merge_relays(&self, batches: impl IntoIterator<Item = RelayBatch>) -> io::Result<()> {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let mut index = self.index.write();
         batches.into_iter().for_each(|batch| index.took(batch));
         relays::write(&self.dir, index.relays())
     }
@@ -299,16 +301,14 @@ impl Journal {
     ///
     /// Files that a power cut gives back are removed at the next start: the archive knows better.
     pub(crate) fn cut(&self, offset: u64) -> io::Result<()> {
-        let read = || self.index.read().unwrap_or_else(PoisonError::into_inner);
-        let (mut next, mut keys) = (read().beginning(), Vec::new());
+        let (mut next, mut keys) = (self.index.read().beginning(), Vec::new());
         while next < offset {
-            let step = next..offset.min(next + CUT_STEP);
+            let step = next..offset.min(next + STEP);
             next = step.end;
-            keys.extend(read().identities(step));
+            keys.extend(self.index.read().identities(step));
         }
         self.window.add(keys, self.clock.now())?;
-        let index = || self.index.write().unwrap_or_else(PoisonError::into_inner);
-        while index().drop_before(offset) {}
+        while self.index.write().drop_before(offset, STEP) {}
         self.emptied.notify_waiters();
         // What is unfinished there is the writer's, which may be about to give it its name.
         let firsts = segment::firsts(&self.dir).map_err(io::Error::other)?;
@@ -317,7 +317,9 @@ impl Journal {
         if whole.is_empty() {
             return Ok(());
         }
-        relays::write(&self.dir, read().relays())?;
+        // Not while it is held: that takes two syncs.
+        let relays = self.index.read().relays().clone();
+        relays::write(&self.dir, &relays)?;
         for first in whole {
             let path = segment::path_of(&self.dir, first);
             let bytes = fs::metadata(&path)?.len();

@@ -1,14 +1,10 @@
 //! The event log: one struct over the journal and its index; its verbs stand in a file each.
 //! Never knows how a request came in.
 
-use std::{
-    fs,
-    path::Path,
-    sync::{Arc, PoisonError, RwLockReadGuard},
-    time::Duration,
-};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use domain::{Clock, Cursor, Entity, EntityKind, Invalid, Mutation, TenantId, Timestamp};
+use parking_lot::RwLockReadGuard;
 use prost::Message as _;
 use proto::{
     common::v1::Reason,
@@ -80,7 +76,7 @@ impl EventLog {
         let archive = Archive::open(dir, site, journal.identity(), clock.clone(), runtime);
         let archive = archive.map_err(|error| OpenError::Archive(Box::new(error)))?;
         let (keys, journal_ends) = {
-            let index = journal.index().read().unwrap_or_else(PoisonError::into_inner);
+            let index = journal.index().read();
             (index.keys(), index.beginning()..=index.end())
         };
         let (readiness, append_streams) = (Readiness::default(), Arc::new(Semaphore::new(MAX_STREAMS)));
@@ -101,7 +97,7 @@ impl EventLog {
             }
         }
         let last_intake = log.archive.last_intake();
-        log.journal.index().write().unwrap_or_else(PoisonError::into_inner).goes_on_after(last_intake);
+        log.journal.index().write().goes_on_after(last_intake);
         log.cut().map_err(OpenError::io(dir))?;
         Ok(log)
     }
@@ -158,13 +154,13 @@ impl EventLog {
     }
 
     pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
-        self.journal.index().read().unwrap_or_else(PoisonError::into_inner)
+        self.journal.index().read()
     }
 
     /// The number of a tenant, new if need be.
     pub(crate) fn tenant_number(&self, tenant: &TenantId) -> TenantNo {
         let known = self.index().tenant(tenant);
-        known.unwrap_or_else(|| self.journal.index().write().unwrap_or_else(PoisonError::into_inner).number(tenant))
+        known.unwrap_or_else(|| self.journal.index().write().number(tenant))
     }
 
     /// The position after `offset` events.

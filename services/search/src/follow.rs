@@ -142,16 +142,21 @@ impl<T: OfTenant> Follower<T> {
         Ok(())
     }
 
-    /// Does what blocks with the index, after what callers wait for unless it is late.
+    /// Does what blocks with the index, at its pace.
     async fn blocking<R: Send + 'static>(
         &self,
         work: impl FnOnce(&Index<T>) -> Result<R, index::Error> + Send + 'static,
     ) -> Result<R, Refusal> {
         let (index, never) = (Arc::clone(&self.index), CancellationToken::new());
         let work = move || work(&index);
-        Ok(leisure::run(self.name, Pace::of(self.lag > LATE), work, &never, || {})
-            .await
-            .map_err(Refusal::internal)??)
+        Ok(leisure::run(self.name, self.pace(), work, &never, || {}).await.map_err(Refusal::internal)??)
+    }
+
+    /// Callers' work goes first, unless one of them waits for the index, or it is late.
+    fn pace(&self) -> Pace {
+        // One receiver stays with the service; each other is of a query that waits.
+        let somebody_waits = self.position.receiver_count() > 1;
+        if somebody_waits || self.lag > LATE { Pace::Urgent } else { Pace::Idle }
     }
 }
 

@@ -29,12 +29,13 @@ impl Search {
             };
             let cursor = answer.map_err(refused)?.into_inner().cursor;
             let cursor: domain::Cursor = cursor.parse().map_err(Refusal::internal)?;
-            let (texts, vectors) = (self.texts.arrived.clone(), self.vectors.arrived.clone());
+            let (texts, vectors) = (&self.texts.arrived, &self.vectors.arrived);
             let asked = match mode {
-                Mode::Lexical => vec![texts],
-                Mode::Semantic => vec![vectors],
-                Mode::Hybrid => vec![texts, vectors],
+                Mode::Lexical => vec![texts.clone()],
+                Mode::Semantic => vec![vectors.clone()],
+                Mode::Hybrid => vec![texts.clone(), vectors.clone()],
             };
+            // From here on both followers see that somebody waits.
             for mut arrived in asked {
                 // Without a follower nothing arrives any more.
                 arrived.wait_for(|position| *position >= cursor.offset).await.map_err(|_| behind())?;

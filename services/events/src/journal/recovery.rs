@@ -22,7 +22,8 @@ use crate::index::{Index, Stored};
 /// The segment that is appended to.
 #[derive(Debug)]
 pub(super) struct Tail {
-    pub(super) file: File,
+    /// None until its first records are there.
+    pub(super) file: Option<File>,
     /// Offset of its first event.
     pub(super) first: u64,
     /// Its length, which is durable.
@@ -44,8 +45,8 @@ pub(super) struct Found {
 pub(super) fn recover(dir: &Path, identity: Identity, firsts: &[u64], index: &mut Index) -> Result<Tail, OpenError> {
     let Some(Found { last, whole, torn, closed }) = read(dir, identity, firsts, index)? else {
         index.begin_segment(0);
-        let file = segment::create(dir, identity, 0)?;
-        return Ok(Tail { file, first: 0, synced: SEGMENT_HEADER });
+        let file = segment::create(dir, identity, 0, &[])?;
+        return Ok(Tail { file: Some(file), first: 0, synced: SEGMENT_HEADER });
     };
     let path = segment::path_of(dir, last);
     let file = if torn > 0 {
@@ -59,7 +60,7 @@ pub(super) fn recover(dir: &Path, identity: Identity, firsts: &[u64], index: &mu
     };
     metrics::gauge!("annals_journal_bytes").set((closed + whole) as f64);
     tracing::info!(events = index.end() - index.beginning(), segments = firsts.len(), "the journal is open");
-    Ok(Tail { file, first: last, synced: whole as u64 })
+    Ok(Tail { file: Some(file), first: last, synced: whole as u64 })
 }
 
 /// Reads the segments, whose first offsets are `firsts`, into the index, and changes nothing; nothing if there is none.

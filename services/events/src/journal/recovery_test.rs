@@ -17,7 +17,7 @@ fn open(dir: &Path) -> Result<Journal, OpenError> {
 }
 
 fn batch(journal: &Journal, ulids: &[u128]) -> Batch {
-    let mut index = journal.index.write().unwrap();
+    let mut index = journal.index.write();
     let tenant = index.number(&TenantId::local());
     let mut batch = Batch::new(None);
     for ulid in ulids {
@@ -67,7 +67,7 @@ fn bytes(dir: &TempDir) -> Vec<u8> {
 fn reopened_with(dir: &TempDir, segment: &[u8]) -> Result<Vec<u128>, OpenError> {
     fs::write(segment::path_of(dir.path(), 0), segment).unwrap();
     let journal = open(dir.path())?;
-    let index = journal.index.read().unwrap();
+    let index = journal.index.read();
     Ok((index.beginning()..index.end()).map(|offset| index.locate(offset).ulid.0).collect())
 }
 
@@ -175,7 +175,7 @@ async fn damage_before_another_segment_is_refused_and_a_gap_is_where_the_journal
     );
     fs::remove_file(&middle).unwrap();
     let offsets = |journal: Journal| {
-        let index = journal.index.read().unwrap();
+        let index = journal.index.read();
         (index.beginning(), index.end())
     };
     assert_eq!(offsets(open(dir.path()).unwrap()), (2, 3));

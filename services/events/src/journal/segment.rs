@@ -20,10 +20,11 @@ pub(crate) fn path_of(dir: &Path, first: u64) -> PathBuf {
     dir.join(format!("{first:020}.{SUFFIX}"))
 }
 
-/// Makes an empty segment under its name, durably. One of the same name, which can hold no event, is replaced.
-pub(super) fn create(dir: &Path, identity: Identity, first: u64) -> Result<File, OpenError> {
+/// Makes a segment of these records under its name, durably. One of the same name, of which nothing was acknowledged, is
+/// replaced.
+pub(super) fn create(dir: &Path, identity: Identity, first: u64, records: &[u8]) -> Result<File, OpenError> {
     let path = path_of(dir, first);
-    disk::create_durably(&path, &header(identity, first)).map_err(OpenError::io(&path))?;
+    disk::create_durably(&path, &[&header(identity, first), records].concat()).map_err(OpenError::io(&path))?;
     OpenOptions::new().read(true).write(true).open(&path).map_err(OpenError::io(&path))
 }
 

@@ -75,7 +75,7 @@ impl Vacant {
     /// Makes it begin at an offset, as a writer of this epoch. It must be empty.
     pub(crate) fn begin(&mut self, epoch: u64, first: u64, standing: Standing) -> Result<(), OpenError> {
         assert!(self.is_empty, "what is in a journal keeps its offsets");
-        segment::create(&self.dir, self.identity, first)?;
+        segment::create(&self.dir, self.identity, first, &[])?;
         self.identity.epoch = epoch;
         self.stand(standing)?;
         for other in segment::list(&self.dir)?.into_iter().filter(|other| *other != first) {

@@ -1,16 +1,10 @@
 //! Owns the thread that writes: groups waiting appends, makes them durable, publishes them, answers.
 //! Never acknowledges what is not on disk, and never trusts pages whose sync failed.
 
-use std::{
-    collections::HashSet,
-    io,
-    os::unix::fs::FileExt as _,
-    path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
-    time::Instant,
-};
+use std::{collections::HashSet, io, os::unix::fs::FileExt as _, path::PathBuf, sync::Arc, time::Instant};
 
 use domain::Clock;
+use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::{
@@ -56,13 +50,13 @@ pub(super) struct Writer {
     pub(super) buffer: Vec<u8>,
 }
 
-/// What a failure or a full segment asks for before the next write.
+/// What a failure asks for before the next write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mend {
     Nothing,
     /// A write failed: cut the segment to what is durable.
     Cut,
-    /// The segment is full, or a sync failed and its pages cannot be trusted: cut it, and go on in a fresh one.
+    /// A sync failed, and the pages of the segment cannot be trusted: cut it, and go on in a fresh one.
     Replace,
 }
 
@@ -121,10 +115,10 @@ impl Writer {
 
     fn store(&mut self, appends: &[Append]) -> io::Result<Vec<Result<Appended, AppendError>>> {
         let bytes: usize = appends.iter().map(|append| append.batch.len()).sum();
-        if self.tail.synced > SEGMENT_HEADER && self.tail.synced + bytes as u64 > self.segment_bytes {
-            self.mend = Mend::Replace;
-        }
         self.mend()?;
+        if self.tail.synced > SEGMENT_HEADER && self.tail.synced + bytes as u64 > self.segment_bytes {
+            self.begin_segment();
+        }
         let group = self.gather(appends);
         if !self.buffer.is_empty() {
             self.write()?;
@@ -137,19 +131,22 @@ impl Writer {
         if self.mend == Mend::Nothing {
             return Ok(());
         }
-        self.tail.file = segment::cut(&segment::path_of(&self.dir, self.tail.first), self.tail.synced)?;
+        self.tail.file = Some(segment::cut(&segment::path_of(&self.dir, self.tail.first), self.tail.synced)?);
         if self.mend == Mend::Replace {
-            let first = self.index.read().unwrap_or_else(PoisonError::into_inner).end();
-            let file = segment::create(&self.dir, self.identity, first).map_err(io::Error::other)?;
-            self.tail = Tail { file, first, synced: SEGMENT_HEADER };
+            self.begin_segment();
         }
         self.mend = Mend::Nothing;
         Ok(())
     }
 
+    /// Goes on in a segment that is made together with its first records.
+    fn begin_segment(&mut self) {
+        self.tail = Tail { file: None, first: self.index.read().end(), synced: SEGMENT_HEADER };
+    }
+
     /// Decides about each append and puts the records of those that are taken into the buffer.
     fn gather(&mut self, appends: &[Append]) -> Group {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index.read();
         let now = self.clock.now().millis();
         let events = appends.iter().map(|append| append.batch.entries.len()).sum();
         let mut group = Group {
@@ -172,14 +169,22 @@ impl Writer {
 
     /// Makes the buffer durable.
     fn write(&mut self) -> io::Result<()> {
-        if let Err(error) = self.tail.file.write_all_at(&self.buffer, self.tail.synced) {
-            self.mend = Mend::Cut;
-            return Err(error);
-        }
         let started = Instant::now();
-        if let Err(error) = self.tail.file.sync_data() {
-            self.mend = Mend::Replace;
-            return Err(error);
+        match &self.tail.file {
+            Some(file) => {
+                if let Err(error) = file.write_all_at(&self.buffer, self.tail.synced) {
+                    self.mend = Mend::Cut;
+                    return Err(error);
+                }
+                if let Err(error) = file.sync_data() {
+                    self.mend = Mend::Replace;
+                    return Err(error);
+                }
+            }
+            None => {
+                let file = segment::create(&self.dir, self.identity, self.tail.first, &self.buffer);
+                self.tail.file = Some(file.map_err(io::Error::other)?);
+            }
         }
         metrics::histogram!("annals_journal_sync_seconds").record(started.elapsed());
         metrics::gauge!("annals_journal_bytes").increment(self.buffer.len() as f64);
@@ -193,7 +198,7 @@ impl Writer {
     fn publish(&self, group: Group) -> Vec<Result<Appended, AppendError>> {
         let Group { now: _, intake: _, end, events, ulids: _, batches, answers } = group;
         metrics::counter!("annals_events_appended_total").increment(events.len() as u64);
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let mut index = self.index.write();
         index.begin_segment(self.tail.first);
         for (entry, intake, position, length) in events {
             index.push(entry, intake, position, length);

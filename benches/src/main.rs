@@ -24,6 +24,7 @@ mod report;
 mod s3;
 mod search;
 mod server;
+mod vectors;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -95,6 +96,12 @@ enum Bench {
         #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
         writes: u64,
     },
+    /// Searches by vectors that clients give: how many of the nearest are found, with filters and without, and at what cost.
+    Vectors {
+        /// How many vectors.
+        #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(10_000..))]
+        count: u64,
+    },
     /// How good what search finds is, on O*NET; `cargo xtask eval` runs it.
     Eval {
         /// Directory of the O*NET files.
@@ -139,6 +146,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Commits { commits } => commits::run(commits).await?.finish(),
         Bench::Aggregate { events } => aggregate::run(events).await?.finish(),
         Bench::Search { onet, writes } => search::run(&onet, writes as usize).await?.finish(),
+        Bench::Vectors { count } => vectors::run(count as usize).await?.finish(),
         Bench::Eval { onet, weights: Some(embedder), .. } => eval::weights(&onet, &embedder).await,
         Bench::Eval { onet, model, .. } => eval::run(&onet, model.as_deref()).await,
         Bench::Ready => ready::run().await?.finish(),

@@ -7,6 +7,7 @@ mod bucket;
 mod catalogs;
 mod clients;
 mod docs;
+mod embedders;
 mod engines;
 mod events;
 mod foreign;

@@ -1,9 +1,6 @@
 //! Things found by their words and vectors: at once after a write, as they are now, across kills.
 
-use harness::{
-    backends,
-    cluster::{Cluster, Setup, Topology},
-};
+use harness::cluster::Cluster;
 use proto::search::v1::SearchRequest;
 use serde_json::{Value, json};
 use tonic_types::StatusExt as _;
@@ -21,12 +18,12 @@ super::on_both_topologies! {
 }
 
 /// What a search finds, by name, best first.
-async fn found(cluster: &Cluster, query: &str) -> Vec<String> {
+pub(crate) async fn found(cluster: &Cluster, query: &str) -> Vec<String> {
     let answer = cluster.http().get(&format!("/_/search?{query}")).await.expect(200).json();
     names(&answer)
 }
 
-fn names(answer: &Value) -> Vec<String> {
+pub(crate) fn names(answer: &Value) -> Vec<String> {
     let name = |item: &Value| {
         let variant = item["variant"].as_str().map_or(String::new(), |variant| format!("#{variant}"));
         format!("{}{variant}", item["id"].as_str().expect("an id"))
@@ -35,7 +32,7 @@ fn names(answer: &Value) -> Vec<String> {
 }
 
 /// Puts a thing and says its ULID.
-async fn put(cluster: &Cluster, url: &str, title: &str, content: &str) -> String {
+pub(crate) async fn put(cluster: &Cluster, url: &str, title: &str, content: &str) -> String {
     let thing = json!({"type": "Note", "content": content, "data": {"title": title}});
     let answer = cluster.http().put(url, &thing).await;
     assert!(answer.status < 300, "{}", answer.text());
@@ -90,22 +87,6 @@ async fn what_is_found_is_found_after_a_kill(cluster: &mut Cluster) {
         cluster.kill_and_restart("search").await;
         assert_eq!(found(cluster, &format!("q=crane&top_k=100&wait_for={newest}")).await.len(), 30);
         newest = put(cluster, "/harbour/0", "Crane", &newest).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_means_alike_is_found_by_a_model() {
-    for topology in [Topology::AllInOne, Topology::Separate] {
-        let mut cluster = Setup::new(topology).embedder(backends::model()).start().await;
-        put(&cluster, "/town/one", "Physician", "treats patients").await;
-        put(&cluster, "/town/two", "Baker", "makes bread").await;
-        let ulid = put(&cluster, "/town/three", "Programmer", "writes software").await;
-        let query = format!("q=doctor&mode=semantic&top_k=1&wait_for={ulid}");
-        assert_eq!(found(&cluster, &query).await, ["one"]);
-        assert_eq!(found(&cluster, "q=doctor").await, [""; 0]);
-        assert_eq!(found(&cluster, "q=coding+applications&mode=hybrid&top_k=1").await, ["three"]);
-        cluster.kill_and_restart("search").await;
-        assert_eq!(found(&cluster, &query).await, ["one"]);
     }
 }
 

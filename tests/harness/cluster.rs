@@ -44,7 +44,7 @@ pub struct Setup {
     proxy: Option<Proxy>,
     is_archiving: bool,
     of_events: Vec<(&'static str, String)>,
-    embedder: Option<PathBuf>,
+    of_search: Vec<(&'static str, String)>,
 }
 
 /// What the relay meets instead of events.
@@ -57,7 +57,7 @@ struct Proxy {
 impl Setup {
     /// Without keys: everybody is admin of the tenant `default`.
     pub fn new(topology: Topology) -> Self {
-        Self { topology, keys: None, proxy: None, is_archiving: false, of_events: Vec::new(), embedder: None }
+        Self { topology, keys: None, proxy: None, is_archiving: false, of_events: Vec::new(), of_search: Vec::new() }
     }
 
     /// With this `keys.toml`.
@@ -94,10 +94,11 @@ impl Setup {
         self
     }
 
-    /// Vectors are made by the model in this directory.
+    /// Gives search a setting, by the name of its variable.
     #[must_use]
-    pub fn embedder(self, model: impl Into<PathBuf>) -> Self {
-        Self { embedder: Some(model.into()), ..self }
+    pub fn search_setting(mut self, variable: &'static str, value: impl Into<String>) -> Self {
+        self.of_search.push((variable, value.into()));
+        self
     }
 
     /// The archive is in the bucket of the S3 server at `endpoint`, below a prefix.
@@ -305,8 +306,8 @@ impl Cluster {
         if matches!(name, "annals" | "events") {
             command.envs(self.setup.of_events.iter().map(|(variable, value)| (variable, value)));
         }
-        if let (Some(model), "annals" | "search") = (&self.setup.embedder, name) {
-            command.env("ANNALS_EMBEDDER", model);
+        if matches!(name, "annals" | "search") {
+            command.envs(self.setup.of_search.iter().map(|(variable, value)| (variable, value)));
         }
         if name != "annals" {
             command.env("ANNALS_PEER_KEY", &self.peer_key);

@@ -4,6 +4,7 @@ pub mod backends;
 pub mod catalogs;
 pub mod cluster;
 pub mod disk;
+pub mod embeddings;
 pub mod events;
 pub mod http;
 pub mod load;

@@ -111,7 +111,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Aggregate(at) => at.run(aggregate::run).await?,
         Command::Namespace(at) => at.run(namespace::run).await?,
         Command::Archive(at) => at.run(archive::run).await?,
-        Command::Embedder(args) => embedder::run(args)?,
+        Command::Embedder(args) => embedder::run(args).await?,
         Command::Key(args) => key::run(args)?,
         Command::Import(at) => return at.run(import::run).await,
     }

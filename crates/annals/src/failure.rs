@@ -58,6 +58,7 @@ fn next(refusal: &Refusal) -> Option<String> {
         | Reason::JournalUnavailable
         | Reason::StoreUnavailable
         | Reason::PeerUnavailable
+        | Reason::EmbedderUnavailable
         | Reason::DeadlineExceeded
         | Reason::Cancelled => {
             return Some(match refusal.retry_after {

@@ -1,5 +1,11 @@
 //! `annals search` and `annals similar`: things by their words and vectors.
 
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
 use domain::{Timestamp, TypeName, Variant};
 use proto::{
     common::v1::EntityKind,
@@ -22,14 +28,20 @@ Examples:
   annals search 'program*' --type Occupation --top-k 3
   annals search lihgthouse keeping --mode hybrid
   annals search crane --json
+  annals search --mode semantic --vector query.json
 
 One word that matches is enough; more rank higher. Of a word that nothing has, what is one letter away is found.
 What is in quotes is found as it stands, what ends with a star by its beginning. Words of another form match:
 `developing` finds `developer`.")]
 pub(crate) struct Args {
     /// What to look for: words, \"phrases\", prefixes*.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "vector")]
     query: Vec<String>,
+
+    /// A file with the vector to look near, in place of one that the server makes of the words: a JSON array of numbers. `-` is
+    /// standard input.
+    #[arg(long, value_name = "FILE")]
+    vector: Option<PathBuf>,
 
     #[command(flatten)]
     which: Which,
@@ -104,9 +116,10 @@ enum Mode {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Result<()> {
-    let Args { query, which } = args;
-    let answer =
-        client.search().search(SearchRequest { query: query.join(" "), ..which.request() }).await?.into_inner();
+    let Args { query, vector, which } = args;
+    let vector = vector.as_deref().map_or(Ok(Vec::new()), read_vector)?;
+    let request = SearchRequest { query: query.join(" "), vector, ..which.request() };
+    let answer = client.search().search(request).await?.into_inner();
     render::hits(&answer.hits, is_json);
     Ok(())
 }
@@ -115,11 +128,22 @@ pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Re
 pub(crate) async fn run_similar(args: Similar, client: Client, is_json: bool) -> anyhow::Result<()> {
     let Similar { name, variant, which } = args;
     let key = client.resolve(&name.with_variant(variant)?, EntityKind::Thing, None).await?.key;
-    let SearchRequest { query: _, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for } =
+    let SearchRequest { mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for, .. } =
         which.request();
     let request = SimilarRequest { key, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for };
     render::hits(&client.search().similar(request).await?.into_inner().hits, is_json);
     Ok(())
+}
+
+fn read_vector(file: &Path) -> anyhow::Result<Vec<f32>> {
+    let text = if file.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(file)
+    };
+    let text = text.with_context(|| format!("cannot read {}", file.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not a JSON array of numbers", file.display()))
 }
 
 impl Which {
@@ -142,6 +166,7 @@ impl Which {
             updated_until: updated_until.map(timestamp_to_wire),
             top_k,
             wait_for,
+            vector: Vec::new(),
         }
     }
 }

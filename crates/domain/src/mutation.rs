@@ -115,6 +115,11 @@ impl Mutation {
         JsonText::trusted(text)
     }
 
+    /// Whether an event's `metadata` says that the state after has an embedding, which things has.
+    pub fn has_embedding(metadata: &str) -> bool {
+        object("metadata", metadata).is_ok_and(|mut known| take(&mut known, "has_embedding") == Some(Json::Bool(true)))
+    }
+
     /// The mutation that an event of ours says, from its `data` and `metadata`.
     pub fn from_event(ulid: Ulid, entity: Entity, data: &str, metadata: &str) -> Result<Self, Invalid> {
         let mut states = object("data", data)?;

@@ -7,12 +7,14 @@
 //! Owns the only reading of the environment. Never keeps a setting of its own: each is a field of somebody's struct.
 
 mod read;
+mod secret;
 mod setting;
 mod sources;
 
 use std::fmt;
 
 pub use read::Reader;
+pub use secret::Secret;
 pub use setting::Setting;
 pub use sources::{command, load, nearest, parse, read};
 

@@ -254,9 +254,11 @@ pub fn code(reason: Reason) -> Code {
         | Reason::DependentsExceeded
         | Reason::RelayGap
         | Reason::JournalMismatch => Code::FailedPrecondition,
-        Reason::RelayBehind | Reason::JournalUnavailable | Reason::StoreUnavailable | Reason::PeerUnavailable => {
-            Code::Unavailable
-        }
+        Reason::RelayBehind
+        | Reason::JournalUnavailable
+        | Reason::StoreUnavailable
+        | Reason::PeerUnavailable
+        | Reason::EmbedderUnavailable => Code::Unavailable,
         Reason::DeadlineExceeded => Code::DeadlineExceeded,
         Reason::Unauthenticated => Code::Unauthenticated,
         Reason::PermissionDenied => Code::PermissionDenied,

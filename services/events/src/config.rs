@@ -4,9 +4,9 @@ mod bucket;
 
 use std::time::Duration;
 
-use serve::config::{Mistake, Mistakes, Setting};
+use serve::config::{Mistake, Mistakes, Secret, Setting};
 
-pub use self::bucket::{ArchiveUrl, Endpoint, Secret};
+pub use self::bucket::{ArchiveUrl, Endpoint};
 use crate::{
     archive::{Access, Address, Choice, Place, Site},
     flush::Flush,

@@ -49,6 +49,8 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Events of one request.
 const MAX_EVENTS: usize = 1_000;
+/// Events of a relay's batch.
+const MAX_RELAYED: usize = 10_000;
 /// Types in one filter.
 const MAX_EVENT_TYPES: usize = 16;
 /// Bytes of an id with its variant.
@@ -64,7 +66,7 @@ impl EventsService for Grpc {
     async fn append(&self, request: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
         let caller = Caller::of(request.extensions())?.clone();
         let AppendRequest { events, relay } = request.into_inner();
-        let events = new_events(events)?;
+        let events = new_events(events, relay.is_some())?;
         let stored = match relay {
             None => self.log.append(&caller, events).await?,
             Some(relay) => self.log.append_relayed(&caller, relay_batch(&relay)?, events).await?,
@@ -85,7 +87,7 @@ impl EventsService for Grpc {
         let (_, extensions, messages) = request.into_parts();
         let sent = messages.map(|message| {
             let AppendStreamRequest { events, batch } = message.map_err(|status| Refusal::from_status(&status))?;
-            Ok(Sent { batch, events: new_events(events) })
+            Ok(Sent { batch, events: new_events(events, false) })
         });
         let told = self.log.append_stream(Caller::of(&extensions)?, sent, Deadline::of(&extensions));
         let log = Arc::clone(&self.log);
@@ -278,9 +280,11 @@ fn cost_to_wire(cost: Cost) -> wire::Cost {
     wire::Cost { files, requests, bytes, rows }
 }
 
-fn new_events(events: Vec<wire::Event>) -> Result<Vec<NewEvent>, Refusal> {
-    if events.is_empty() || events.len() > MAX_EVENTS {
-        return Err(Refusal::invalid_field("events", "must be 1 to 1,000"));
+fn new_events(events: Vec<wire::Event>, are_relayed: bool) -> Result<Vec<NewEvent>, Refusal> {
+    let (most, rule) =
+        if are_relayed { (MAX_RELAYED, "must be 1 to 10,000") } else { (MAX_EVENTS, "must be 1 to 1,000") };
+    if events.is_empty() || events.len() > most {
+        return Err(Refusal::invalid_field("events", rule));
     }
     let (mut parsed, mut violations) = (Vec::with_capacity(events.len()), Vec::new());
     for (place, event) in events.into_iter().enumerate() {

@@ -53,7 +53,7 @@ use tokio::runtime::Handle;
 pub use self::{
     adopt::Adopted,
     archive::Address,
-    config::{ArchiveUrl, Bytes, Compaction, Config, Endpoint, Secret},
+    config::{ArchiveUrl, Bytes, Compaction, Config, Endpoint},
     drain::Drained,
     journal::OpenError,
 };

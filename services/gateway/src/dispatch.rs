@@ -98,10 +98,11 @@ async fn answer(gateway: &Gateway, call: &Call, route: Route<'_>, body: Body) ->
             only_read(method)?;
             tail::read(gateway, call).await
         }
-        Route::Search => {
-            only_read(method)?;
-            search::read(gateway, call).await
-        }
+        Route::Search => match *method {
+            Method::GET => search::read(gateway, call).await,
+            Method::POST => search::read_near(gateway, call, body).await,
+            _ => Err(Problem::method_not_allowed("GET, HEAD, POST")),
+        },
         Route::Landing => {
             only_read(method)?;
             Ok(reply::json(StatusCode::OK, openapi::landing()))

@@ -15,6 +15,7 @@ mod thing;
 mod write;
 
 pub(crate) use event::{read_events, read_kind, read_lines};
+pub(crate) use hit::read_vector;
 pub(crate) use namespace::read_namespace;
 pub(crate) use read::{Fields, Violations, parse, unknown};
 pub(crate) use relationship::read_relationship;

@@ -2,6 +2,7 @@
 //!
 //! Owns how a search is spelled in a URL. Never ranks.
 
+use axum::body::Body;
 use axum::response::Response;
 use domain::{Invalid, Namespace};
 use http::StatusCode;
@@ -14,7 +15,7 @@ use crate::json::{self, Writer};
 use crate::negotiate::{self, Representation};
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::{Gateway, reply};
+use crate::{Gateway, body, reply};
 
 /// Parameters of the first two.
 const KNOWN: [&str; 7] = ["q", "mode", "type", "updated_from", "updated_until", "top_k", "wait_for"];
@@ -24,9 +25,22 @@ const OF_SIMILAR: [&str; 10] =
 
 /// GET and HEAD of `/_/search`.
 pub(crate) async fn read(gateway: &Gateway, call: &Call) -> Result<Response, Problem> {
+    answer(gateway, call, anywhere(call)?).await
+}
+
+/// POST of `/_/search`: as GET, near the vector of the body.
+pub(crate) async fn read_near(gateway: &Gateway, call: &Call, body: Body) -> Result<Response, Problem> {
+    let request = anywhere(call)?;
+    body::media_type(call.headers(), &["application/json"])?;
+    let body = body::read(call, body).await?;
+    let vector = json::read_vector(json::parse("", &body)?)?;
+    answer(gateway, call, SearchRequest { vector, ..request }).await
+}
+
+fn anywhere(call: &Call) -> Result<SearchRequest, Problem> {
     let query = call.query(&[&KNOWN[..], &["ns", "ns_prefix"]].concat())?;
     let (ns, ns_prefix) = (query.text_or_empty("ns"), query.text_or_empty("ns_prefix"));
-    answer(gateway, call, SearchRequest { ns, ns_prefix, ..request(&query)? }).await
+    Ok(SearchRequest { ns, ns_prefix, ..request(&query)? })
 }
 
 /// Whether the things of a namespace are searched, not listed.
@@ -52,7 +66,7 @@ pub(crate) async fn similar(
     key: Option<Key>,
     query: SearchRequest,
 ) -> Result<Response, Problem> {
-    let SearchRequest { query: _, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for } = query;
+    let SearchRequest { mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for, .. } = query;
     let request = SimilarRequest { key, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for };
     Ok(hits(&gateway.search().similar(call.request(request)).await?.into_inner()))
 }

@@ -2,18 +2,46 @@
 
 use std::path::PathBuf;
 
-use serve::config::Setting;
+use serve::config::{Secret, Setting};
 
 use crate::index::is_model;
 
 serve::settings! {
     /// What the search service needs to know.
     pub struct Config {
-        /// What makes vectors of texts: `hash-v1`, which needs nothing and finds what is spelled alike, or the directory of a
-        /// model of the BERT family (model.safetensors, config.json, tokenizer.json), which finds what means alike. With another one
-        /// everything is embedded anew, and is found by vectors as far as that has come.
+        /// What makes vectors of texts: `hash-v1`, which needs nothing and finds what is spelled alike; the directory of a model
+        /// of the BERT family (model.safetensors, config.json, tokenizer.json), which finds what means alike; the address of an
+        /// endpoint in OpenAI's form (`https://host/v1/embeddings`), which is sent every text; or `given`: clients give vectors
+        /// with things and queries. With another one everything is embedded anew, and is found by vectors as far as that has come.
         pub embedder: EmbedderAt = "hash-v1",
+        /// The name by which the endpoint knows the model.
+        pub embedder_model: Option<String>,
+        /// The bearer token for the endpoint.
+        pub embedder_key: Option<Secret>,
+        /// Numbers of a vector, of an endpoint's model or of those that clients give: 2 to 4,096.
+        pub embedder_dimension: Dimension = "768",
     }
+}
+
+impl Config {
+    /// What makes vectors of texts, with what belongs to it.
+    pub(crate) fn embedder(&self) -> Chosen {
+        let Self { embedder, embedder_model, embedder_key, embedder_dimension } = self.clone();
+        Chosen { at: embedder, model: embedder_model, key: embedder_key, dimension: embedder_dimension.0 }
+    }
+}
+
+/// What makes vectors of texts, with what belongs to it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Chosen {
+    /// Which.
+    pub at: EmbedderAt,
+    /// The name by which an endpoint knows its model.
+    pub model: Option<String>,
+    /// The bearer token for an endpoint.
+    pub key: Option<Secret>,
+    /// Numbers of an endpoint's or of given vectors.
+    pub dimension: usize,
 }
 
 /// What makes vectors of texts.
@@ -23,16 +51,49 @@ pub enum EmbedderAt {
     HashV1,
     /// The model in a directory.
     Local(PathBuf),
+    /// A model behind an endpoint.
+    Http(reqwest::Url),
+    /// Clients.
+    Given,
+}
+
+/// Numbers of a vector.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Dimension(usize);
+
+impl Dimension {
+    /// How many they are.
+    pub fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl Setting for Dimension {
+    const SHAPE: &'static str = "NUMBERS";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let number = text.parse().ok().filter(|number| (2..=4_096).contains(number));
+        number.map(Self).ok_or_else(|| format!("`{text}` is not 2 to 4096"))
+    }
 }
 
 impl Setting for EmbedderAt {
-    const SHAPE: &'static str = "hash-v1|DIRECTORY";
+    const SHAPE: &'static str = "hash-v1|given|URL|DIRECTORY";
 
     fn from_text(text: &str) -> Result<Self, String> {
         match text {
             "hash-v1" => Ok(Self::HashV1),
+            "given" => Ok(Self::Given),
+            url if url.starts_with("http://") || url.starts_with("https://") => {
+                let url: reqwest::Url = url.parse().map_err(|error| format!("the address is not a URL: {error}"))?;
+                // What is wrong may be a secret in it.
+                let is_plain = url.username().is_empty() && url.password().is_none();
+                if is_plain { Ok(Self::Http(url)) } else { Err("the address has a user: use --embedder-key".into()) }
+            }
             directory if is_model(directory.as_ref()) => Ok(Self::Local(directory.into())),
-            _ => Err(format!("`{text}` is neither `hash-v1` nor a directory with `model.safetensors`")),
+            _ => Err(format!(
+                "`{text}` is neither `hash-v1`, `given`, an address of http or https, nor a directory with `model.safetensors`"
+            )),
         }
     }
 }

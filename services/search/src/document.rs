@@ -53,6 +53,8 @@ pub(crate) struct Document {
     pub(crate) visibility: Visibility,
     pub(crate) updated_at: Timestamp,
     pub(crate) texts: Texts,
+    /// The vector that a client gave, where those count.
+    pub(crate) embedding: Option<Vec<f32>>,
 }
 
 /// One for each field.
@@ -68,6 +70,7 @@ impl Document {
             visibility: thing.body.visibility,
             updated_at: thing.updated_at(),
             texts: texts(&thing.key, content, thing.body.data.as_ref().map(Data::as_str)),
+            embedding: None,
         }
     }
 

@@ -126,9 +126,14 @@ impl Search {
         if mode == Mode::Lexical {
             return Ok(Vec::new());
         }
-        let _turn = self.embeddings.acquire().await.map_err(Refusal::internal)?;
+        let turn = Arc::clone(&self.embeddings).acquire_owned().await.map_err(Refusal::internal)?;
         let model = Arc::clone(&self.model);
-        Ok(tokio::task::spawn_blocking(move || embed(&model.embedder)).await.map_err(Refusal::internal)??)
+        let embed = move || {
+            // Held until it is done, also where nobody waits any more: so no more are under way than there are turns.
+            let _turn = turn;
+            embed(&model.embedder)
+        };
+        Ok(tokio::task::spawn_blocking(embed).await.map_err(Refusal::internal)??)
     }
 
     async fn look(&self, caller: &Caller, asked: &Arc<Asked>, limit: usize) -> Result<Vec<Found>, Refusal> {

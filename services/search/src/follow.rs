@@ -2,9 +2,11 @@
 //!
 //! Owns when what has arrived is moved to the disk. Never answers a caller.
 
+mod given;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use domain::{Clock, Cursor, EntityKind, Invalid, Mutation, State, TenantId};
+use domain::{Clock, Cursor, EntityKind, Etag, Invalid, Mutation, State, TenantId};
 use futures::FutureExt as _;
 use proto::{
     common::v1::Reason,
@@ -20,6 +22,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
 
+pub(crate) use self::given::Given;
 use crate::{
     document::Document,
     index::{self, Change, Index, OfTenant},
@@ -43,6 +46,8 @@ pub(crate) struct Follower<T: OfTenant> {
     pub(crate) name: &'static str,
     pub(crate) events: EventsServiceClient<Peer>,
     pub(crate) index: Arc<Index<T>>,
+    /// Where the vectors are that clients gave, for an index of those.
+    pub(crate) given: Option<Given>,
     /// Up to where events are in the index.
     pub(crate) position: watch::Sender<u64>,
     pub(crate) clock: Clock,
@@ -69,7 +74,8 @@ impl<T: OfTenant> Follower<T> {
             if pause == PAUSE.0 || pause == PAUSE.1 {
                 tracing::warn!(reason = refusal.reason_name(), error = %refusal, "events cannot be followed; will retry");
             }
-            if pause == PAUSE.1 {
+            // Without vectors everything else goes on.
+            if pause == PAUSE.1 && refusal.reason != Reason::EmbedderUnavailable {
                 let why = format!("events cannot be followed into the index: {}", refusal.reason_name());
                 self.readiness.block(self.name, why);
             }
@@ -133,7 +139,14 @@ impl<T: OfTenant> Follower<T> {
     /// Takes what has come into the index, where it is found from then on.
     async fn apply(&mut self, received: Vec<SubscribeResponse>) -> Result<(), Refusal> {
         let newest = received.iter().rev().find_map(|received| received.event.as_ref()?.timestamp);
-        let position = self.blocking(move |index| apply(index, received)).await?;
+        let position = match &self.given {
+            None => self.blocking(move |index| Arrived::of(received)?.apply(index)).await?,
+            Some(given) => {
+                let mut arrived = self.blocking(move |_| Arrived::of(received)).await?;
+                given.fetch(&mut arrived).await?;
+                self.blocking(move |index| arrived.apply(index)).await?
+            }
+        };
         self.position.send_replace(position);
         let taken_in = convert::timestamp("timestamp", newest).ok().flatten();
         let lag = taken_in.map_or(0, |taken_in| (self.clock.now().millis() - taken_in.millis()).max(0));
@@ -174,25 +187,48 @@ async fn receive(stream: &mut Streaming<SubscribeResponse>) -> Result<Option<Vec
     Ok(Some(received))
 }
 
-/// Applies what has come; says up to where events are in the index then.
-fn apply<T: OfTenant>(index: &Index<T>, received: Vec<SubscribeResponse>) -> Result<u64, index::Error> {
-    let (mut end, mut changes) = (None, HashMap::<TenantId, Vec<_>>::new());
-    for SubscribeResponse { event, cursor } in received {
-        let cursor: Cursor = cursor.parse().map_err(|invalid: Invalid| index::Error::Cursor(invalid.rule))?;
-        if let Some((tenant, change)) = event.and_then(change) {
-            changes.entry(tenant).or_default().push((change, cursor.offset));
-        }
-        end = Some(cursor);
-    }
-    for (tenant, changes) in changes {
-        index.apply(&tenant, changes)?;
-    }
-    Ok(index.arrive(end))
+/// What has come.
+struct Arrived {
+    /// Up to where events are here.
+    end: Option<Cursor>,
+    things: HashMap<TenantId, Vec<ArrivedThing>>,
 }
 
-/// What a mutation says of a thing. One that cannot be read is told and left out: it would be that the next time too.
-fn change(event: Event) -> Option<(TenantId, Change)> {
-    let ulid = event.ulid.clone();
+/// A state of a thing that has come.
+struct ArrivedThing {
+    change: Change,
+    /// The position behind its event.
+    position: u64,
+    /// The state that a client gave a vector with.
+    given: Option<Etag>,
+}
+
+impl Arrived {
+    fn of(received: Vec<SubscribeResponse>) -> Result<Self, index::Error> {
+        let (mut end, mut things) = (None, HashMap::<TenantId, Vec<_>>::new());
+        for SubscribeResponse { event, cursor } in received {
+            let cursor: Cursor = cursor.parse().map_err(|invalid: Invalid| index::Error::Cursor(invalid.rule))?;
+            if let Some((tenant, change, given)) = event.and_then(change) {
+                things.entry(tenant).or_default().push(ArrivedThing { change, position: cursor.offset, given });
+            }
+            end = Some(cursor);
+        }
+        Ok(Self { end, things })
+    }
+
+    /// Says up to where events are in the index then.
+    fn apply<T: OfTenant>(self, index: &Index<T>) -> Result<u64, index::Error> {
+        for (tenant, things) in self.things {
+            index.apply(&tenant, things.into_iter().map(|thing| (thing.change, thing.position)).collect())?;
+        }
+        Ok(index.arrive(self.end))
+    }
+}
+
+/// What a mutation says of a thing, and the state of it that has a vector with things. One that cannot be read is told and left
+/// out: it would be that the next time too.
+fn change(event: Event) -> Option<(TenantId, Change, Option<Etag>)> {
+    let (ulid, has_embedding) = (event.ulid.clone(), Mutation::has_embedding(&event.metadata));
     let parsed = event.tenant.parse::<TenantId>().and_then(|tenant| Ok((tenant, convert::mutation(event)?)));
     let (tenant, Mutation { entity, after, .. }) = match parsed {
         Ok(parsed) => parsed,
@@ -201,9 +237,10 @@ fn change(event: Event) -> Option<(TenantId, Change)> {
             return None;
         }
     };
+    let given = after.as_ref().filter(|_| has_embedding).map(State::etag);
     let document = after.and_then(|state| match state {
         State::Thing(thing) => Some(Document::of(&thing)),
         State::Relationship(_) => None,
     });
-    (entity.kind == EntityKind::Thing).then_some((tenant, Change { key: entity.key, document }))
+    (entity.kind == EntityKind::Thing).then_some((tenant, Change { key: entity.key, document }, given))
 }

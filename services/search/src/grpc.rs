@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     Search,
     find::{Asked, Mode},
-    index::Filter,
+    index::{Embedder, Filter},
     query,
     similar::Like,
 };
@@ -31,18 +31,32 @@ impl SearchService for Search {
         let (metadata, extensions, message) = request.into_parts();
         let (caller, headers) = (Caller::of(&extensions)?, metadata.into_headers());
         let deadline = Deadline::of(&extensions).unwrap_or_else(|| Deadline::after(serve::deadline::UNARY));
-        let wire::SearchRequest { query, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for } =
-            message;
+        let wire::SearchRequest {
+            query,
+            mode,
+            ns,
+            ns_prefix,
+            types,
+            updated_from,
+            updated_until,
+            top_k,
+            wait_for,
+            vector,
+        } = message;
         let asked = || {
             let filter = filter(&ns, &ns_prefix, &types, updated_from, updated_until)?;
+            let (mode, top_k) = (self::mode(mode)?, self::top_k(top_k)?);
+            let vector = given(vector, mode, &self.model.embedder)?;
+            let has_no_words = query.is_empty() && mode == Mode::Semantic && !vector.is_empty();
+            let clauses = if has_no_words { Vec::new() } else { query::parse(&query)? };
             let lexical_weight = self.model.embedder.lexical_weight();
-            let (mode, clauses, top_k) = (self::mode(mode)?, query::parse(&query)?, self::top_k(top_k)?);
-            Ok(Asked { mode, clauses, vector: Vec::new(), lexical_weight, filter, top_k, but: None })
+            Ok(Asked { mode, clauses, vector, lexical_weight, filter, top_k, but: None })
         };
-        let asked = asked().map_err(|invalid: Invalid| Refusal::from(invalid))?;
+        let mut asked = asked().map_err(|invalid: Invalid| Refusal::from(invalid))?;
         self.wait_for(caller, wait_for, asked.mode, deadline).await?;
-        let vector = self.vector(asked.mode, move |embedder| embedder.embed_query(&query)).await?;
-        let asked = Asked { vector, ..asked };
+        if asked.vector.is_empty() {
+            asked.vector = self.vector(asked.mode, move |embedder| embedder.embed_query(&query)).await?;
+        }
         let hits = self.find(caller, &headers, asked, deadline).await?;
         Ok(Response::new(wire::SearchResponse { hits }))
     }
@@ -83,6 +97,24 @@ fn mode(mode: i32) -> Result<Mode, Invalid> {
         Ok(wire::Mode::Unspecified | wire::Mode::Lexical) => Ok(Mode::Lexical),
         Ok(wire::Mode::Semantic) => Ok(Mode::Semantic),
         Err(_) => Err(Invalid::new("mode", "must be hybrid, lexical or semantic")),
+    }
+}
+
+/// The vector that was given with a query, if one was.
+fn given(vector: Vec<f32>, mode: Mode, embedder: &Embedder) -> Result<Vec<f32>, Invalid> {
+    let invalid = |rule: String| Err(Invalid::new("vector", rule));
+    match (vector.len(), mode) {
+        (0, Mode::Semantic | Mode::Hybrid) if embedder.is_given() => {
+            invalid("is required in this mode: clients give the vectors here".into())
+        }
+        (0, _) => Ok(vector),
+        (_, Mode::Lexical) => invalid("does not go with a search by words".into()),
+        (count, _) if count != embedder.dimension() => {
+            invalid(format!("must have {} numbers, as the embedder {} makes", embedder.dimension(), embedder.name()))
+        }
+        _ if vector.iter().any(|number| !number.is_finite()) => invalid("must have finite numbers only".into()),
+        _ if vector.iter().all(|number| *number == 0.0) => invalid("must have a number that is not zero".into()),
+        _ => Ok(vector),
     }
 }
 

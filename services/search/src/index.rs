@@ -16,6 +16,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
 };
 
 use domain::{Cursor, Key, Namespace, TenantId, TypeName};
@@ -29,6 +30,8 @@ pub(crate) use vector::{Model, Nearest, Vectors};
 
 use crate::document::Document;
 
+/// When a vector is worth another try.
+const EMBEDDER_RETRY: Duration = Duration::from_secs(1);
 /// Where it is written how far the indexes are.
 const POSITION: &str = "position";
 /// Where the tenants' own are, and where they are before they are removed.
@@ -67,6 +70,11 @@ impl Error {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
+        if let Error::Embedder(why) = &error {
+            tracing::debug!(why, "there is no vector");
+            let message = format!("what makes vectors does not answer: {why}; searches by words do");
+            return Self::new(Reason::EmbedderUnavailable, message).retry_after(EMBEDDER_RETRY);
+        }
         tracing::error!(error = &error as &dyn std::error::Error, "the index does not work");
         Self::new(Reason::StoreUnavailable, "the index cannot be read or written")
     }

@@ -24,8 +24,8 @@ use proto::{
 use serve::{Context, Peer, Routes, Service, Tasks, auth::Credentials, layers::Ring};
 use tokio::sync::{Semaphore, watch};
 
-pub use config::{Config, EmbedderAt, Peers};
-use follow::Follower;
+pub use config::{Chosen, Config, Dimension, EmbedderAt, Peers};
+use follow::{Follower, Given};
 pub use index::{Checked, check};
 use index::{Embedder, Index, Model, OfTenant, Texts, Vectors};
 
@@ -42,8 +42,8 @@ pub async fn open(config: Config, context: &Context, events: Peer, things: Peer)
     let tasks = Tasks::new("search");
     let dir = context.data_dir.join("search");
     let lock = serve::lock(&dir)?;
-    let texts = follow(context, &tasks, &events, "search-texts", dir.join("texts"), ()).await?;
-    let embedder = tokio::task::spawn_blocking(move || Embedder::open(&config.embedder)).await?;
+    let texts = follow(context, &tasks, &events, None, "search-texts", dir.join("texts"), ()).await?;
+    let embedder = tokio::task::spawn_blocking(move || Embedder::open(&config.embedder())).await?;
     let embedder = embedder.context("the embedder cannot be opened")?;
     tracing::info!(embedder = embedder.name(), dimension = embedder.dimension(), "vectors are made");
     let of_model = dir.join("vectors").join(embedder.name());
@@ -51,8 +51,9 @@ pub async fn open(config: Config, context: &Context, events: Peer, things: Peer)
     let kept = of_model.clone();
     let removed = tokio::task::spawn_blocking(move || index::remove_others(&kept)).await?;
     removed.context("vectors of another model cannot be removed")?;
-    let vectors = follow(context, &tasks, &events, "search-vectors", of_model, Arc::clone(&model)).await?;
-    let embeddings = Semaphore::new(EMBEDDINGS_AT_A_TIME);
+    let given = model.embedder.is_given().then(|| Given { things: things.clone(), credentials: context.credentials() });
+    let vectors = follow(context, &tasks, &events, given, "search-vectors", of_model, Arc::clone(&model)).await?;
+    let embeddings = Arc::new(Semaphore::new(EMBEDDINGS_AT_A_TIME));
     let credentials = context.credentials();
     let search = Search { texts, vectors, model, embeddings, things, events, credentials, _lock: lock };
     let service = SearchServiceServer::new(search)
@@ -67,6 +68,7 @@ async fn follow<T: OfTenant>(
     context: &Context,
     tasks: &Tasks,
     events: &Peer,
+    given: Option<Given>,
     name: &'static str,
     dir: PathBuf,
     settings: T::Settings,
@@ -79,6 +81,7 @@ async fn follow<T: OfTenant>(
         events: EventsServiceClient::new(events.clone().signed(context.credentials()))
             .max_decoding_message_size(MAX_MESSAGE),
         index: Arc::clone(&index),
+        given,
         position,
         clock: context.clock.clone(),
         readiness: context.readiness.clone(),
@@ -95,7 +98,7 @@ struct Search {
     /// What the vectors are made with.
     model: Arc<Model>,
     /// Turns to make the vector of a query.
-    embeddings: Semaphore,
+    embeddings: Arc<Semaphore>,
     things: Peer,
     events: Peer,
     /// For what is asked in this service's own name.

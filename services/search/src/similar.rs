@@ -38,14 +38,20 @@ impl Search {
         like: Like,
         deadline: Deadline,
     ) -> Result<Vec<wire::Hit>, Refusal> {
-        let request = GetThingRequest { key, ..GetThingRequest::default() };
+        let include_embedding = self.model.embedder.is_given();
+        let request = GetThingRequest { key, include_embedding, ..GetThingRequest::default() };
         let answer = self.things(headers, deadline).get_thing(request).await;
-        let Thing { key, content, data, .. } = answer.map_err(|status| Refusal::from_status(&status))?.into_inner();
+        let Thing { key, content, data, embedding, .. } =
+            answer.map_err(|status| Refusal::from_status(&status))?.into_inner();
         let key = canonical_key("key", key).map_err(Refusal::internal)?;
         let texts = texts(&key, content.unwrap_or_default(), data.as_deref());
         let Like { mode, filter, top_k } = like;
         let of = texts.clone();
-        let vector = self.vector(mode, move |embedder: &Embedder| embedder.embed_one(&of)).await?;
+        let vector = if include_embedding {
+            Some(embedding).filter(|given| given.len() == self.model.embedder.dimension()).unwrap_or_default()
+        } else {
+            self.vector(mode, move |embedder: &Embedder| embedder.embed_one(&of)).await?
+        };
         let clauses = self.telling(caller, texts).await?;
         let lexical_weight = self.model.embedder.lexical_weight();
         let but = Some(Key::from(key.name()));

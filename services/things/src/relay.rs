@@ -82,17 +82,19 @@ impl Relay {
 
     /// Sends a batch until it is acknowledged.
     async fn send(&mut self, lease: Lease, batch: &Batch) -> anyhow::Result<()> {
-        let events: Result<Vec<_>, _> = batch.payloads.iter().map(|payload| Event::decode(payload.clone())).collect();
-        let relay = RelayBatch { relay_id: lease.relay.to_string(), batch: batch.number as i64 };
-        let request = AppendRequest { events: events?, relay: Some(relay) };
         let mut pause = PAUSE.0;
         loop {
+            // Decoded for each try: a copy to keep would cost the first, which is the last nearly always.
+            let events: Result<Vec<_>, _> =
+                batch.payloads.iter().map(|payload| Event::decode(payload.clone())).collect();
+            let relay = RelayBatch { relay_id: lease.relay.to_string(), batch: batch.number as i64 };
+            let request = AppendRequest { events: events?, relay: Some(relay) };
             self.measure(request.events.first());
-            let attempt = tokio::time::timeout(ATTEMPT, self.events.append(request.clone())).await;
+            let attempt = tokio::time::timeout(ATTEMPT, self.events.append(request)).await;
             let refusal = match attempt {
                 // What it calls duplicates it has; it says so loudly where that is another name's mutation.
                 Ok(Ok(_)) => {
-                    metrics::counter!("annals_relay_events_total").increment(request.events.len() as u64);
+                    metrics::counter!("annals_relay_events_total").increment(batch.payloads.len() as u64);
                     return Ok(());
                 }
                 Ok(Err(status)) => Refusal::from_status(&status),

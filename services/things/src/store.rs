@@ -211,8 +211,8 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// The most that events takes in one append.
-    pub(crate) const MAX_EVENTS: usize = 1_000;
+    /// The most that events takes in one batch.
+    pub(crate) const MAX_EVENTS: usize = 10_000;
     /// A quarter of what events takes from a peer: one more event of the largest kind still fits.
     pub(crate) const MAX_BYTES: usize = 8 << 20;
 }

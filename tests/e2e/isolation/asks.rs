@@ -37,7 +37,7 @@ impl Ask {
 
     /// Whether it changes nothing.
     pub(crate) fn is_read(&self) -> bool {
-        self.method == Method::GET || self.method == Method::HEAD
+        self.method == Method::GET || self.method == Method::HEAD || self.route == SEARCH
     }
 
     /// The same with much more time, if it has a deadline of its own.
@@ -162,6 +162,9 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
         Ask::get(SEARCH, format!("{SEARCH}?q=mk*&mode=semantic&ns={ns}&top_k=1000")),
         Ask::get(SEARCH, format!("{SEARCH}?q=mk*&mode=hybrid&ns={ns}&type={}&top_k=1000", secret.texts.r#type)),
         Ask::get(SEARCH, format!("{SEARCH}?q=%22{word}%22&wait_for={ulid}")).header("grpc-timeout", "500m"),
+        near(format!("{SEARCH}?mode=semantic&ns={ns}&top_k=1000&{TIMES}")),
+        near(format!("{SEARCH}?q=mk*&mode=hybrid&ns_prefix={ns}&type={}", secret.texts.r#type)),
+        near(format!("{SEARCH}?mode=semantic&wait_for={ulid}")).header("grpc-timeout", "500m"),
         Ask::get(THINGS, format!("{list}?q=%22{word}%22&mode=lexical&{TIMES}")),
         Ask::get(THINGS, format!("{list}?q=mk*&top_k=1000&type={}", secret.texts.r#type)),
         Ask::get(THINGS, format!("{list}?q=%22{word}%22&wait_for={ulid}")).header("grpc-timeout", "500m"),
@@ -216,6 +219,11 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
     let about = format!(r#"[{{"event_type":"log","ulid":"{ulid}","entity_ns":"{ns}","entity_id":"{id}"}}]"#);
     asks.push(Ask::new(EVENTS, Method::POST, EVENTS.to_owned()).json(about));
     asks
+}
+
+/// A search near a vector of the default embedder that everything is somewhat near.
+fn near(url: String) -> Ask {
+    Ask::new(SEARCH, Method::POST, url).json(format!(r#"{{"vector":[{}]}}"#, ["1"; 768].join(",")))
 }
 
 /// Every way to follow `secret`.

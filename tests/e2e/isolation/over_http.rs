@@ -148,10 +148,15 @@ pub(crate) fn assert_asks_have_all(document: &Value, secrets: &[Secret], given: 
         {
             let names = asked.get(&(route.clone(), method.clone()));
             let names = names.unwrap_or_else(|| panic!("nobody asks {method} {route}"));
-            for parameter in operation["parameters"].as_array().into_iter().flatten() {
-                let name = parameter["name"].as_str().or_else(|| parameter["$ref"].as_str()?.rsplit('/').next());
-                let name = name.expect("a parameter has a name").to_lowercase();
-                assert!(names.contains(&name), "nobody asks {method} {route} with {name}");
+            for parameters in [&operation["parameters"], &methods["parameters"]] {
+                for parameter in parameters.as_array().into_iter().flatten() {
+                    let pointer = parameter["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+                    let parameter =
+                        pointer.map_or(parameter, |pointer| document.pointer(pointer).expect("it is there"));
+                    let name = parameter["name"].as_str().expect("a parameter has a name").to_lowercase();
+                    let is_asked = parameter["in"] == "path" || names.contains(&name);
+                    assert!(is_asked, "nobody asks {method} {route} with {name}");
+                }
             }
         }
     }

@@ -14,10 +14,19 @@ use super::{Answer, Inner, Observed, Watch};
 use crate::auth::Caller;
 use crate::refusal::Refusal;
 
-/// The largest message of a caller who is not a peer.
-const MAX_BYTES: u32 = 4 << 20;
-/// The most elements of each list of a request. No verb takes more.
-const MAX_ELEMENTS: usize = 1_000;
+/// What a caller may send who is not a peer: no verb takes more.
+const USUAL: Most = Most { bytes: 4 << 20, elements: 1_000, rule: "must be at most 1,000" };
+/// What a peer may send: a relay's batch is larger. A service that takes less bytes from peers too says so to tonic.
+const OF_A_PEER: Most = Most { bytes: u32::MAX, elements: 10_000, rule: "must be at most 10,000" };
+
+/// How large a message may be.
+#[derive(Clone, Copy)]
+struct Most {
+    bytes: u32,
+    /// Of each of its lists, and how that is said.
+    elements: usize,
+    rule: &'static str,
+}
 
 #[derive(Clone)]
 pub(super) struct Weighed<S> {
@@ -42,9 +51,8 @@ impl<S: Inner> Service<Request> for Weighed<S> {
 
     fn call(&mut self, request: Request) -> Answer {
         let is_peer = Caller::of(request.extensions()).is_ok_and(Caller::is_peer);
-        // A service that takes less from peers too says so to tonic.
-        let max_bytes = if is_peer { u32::MAX } else { MAX_BYTES };
-        let scale = Scale::new(Arc::clone(self.methods.get(request.uri().path())), max_bytes);
+        let most = if is_peer { OF_A_PEER } else { USUAL };
+        let scale = Scale::new(Arc::clone(self.methods.get(request.uri().path())), most);
         Box::pin(self.inner.call(request.map(|body| Observed::body(body, scale))))
     }
 }
@@ -52,7 +60,7 @@ impl<S: Inner> Service<Request> for Weighed<S> {
 /// Where in the gRPC frames of a request, and in the fields of a message, the bytes that arrive are.
 struct Scale {
     method: Arc<Method>,
-    max_bytes: u32,
+    most: Most,
     /// Of a frame: a flag, and the length of its message.
     header: Vec<u8>,
     /// Bytes of the message that have not come yet.
@@ -81,10 +89,10 @@ enum Next {
 const FRAME_HEADER: usize = 5;
 
 impl Scale {
-    fn new(method: Arc<Method>, max_bytes: u32) -> Self {
+    fn new(method: Arc<Method>, most: Most) -> Self {
         let counts = vec![0; method.lists.len()];
         let header = Vec::with_capacity(FRAME_HEADER);
-        Self { method, max_bytes, header, left: 0, skip: 0, next: Next::Tag, number: (0, 0), counts, begins: 0 }
+        Self { method, most, header, left: 0, skip: 0, next: Next::Tag, number: (0, 0), counts, begins: 0 }
     }
 
     /// One byte of a frame's header.
@@ -92,7 +100,7 @@ impl Scale {
         self.header.push(byte);
         let [flag, a, b, c, d] = self.header[..] else { return Ok(()) };
         let length = u32::from_be_bytes([a, b, c, d]);
-        if length > self.max_bytes {
+        if length > self.most.bytes {
             return Err(Refusal::new(Reason::MessageTooLarge, "a message must be at most 4 MiB"));
         }
         self.header.clear();
@@ -141,8 +149,8 @@ impl Scale {
             return Ok(());
         };
         self.counts[place] += 1;
-        if self.counts[place] > MAX_ELEMENTS {
-            return Err(Refusal::invalid_field(&self.method.lists[place].name, "must be at most 1,000"));
+        if self.counts[place] > self.most.elements {
+            return Err(Refusal::invalid_field(&self.method.lists[place].name, self.most.rule));
         }
         Ok(())
     }

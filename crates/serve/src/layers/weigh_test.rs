@@ -12,7 +12,7 @@ const BATCH_GET: &str = "/annals.things.v1.ThingsService/BatchGetThings";
 
 /// What is said about `body`, of which `step` bytes arrive at a time.
 fn weigh(method: &str, body: &[u8], step: usize) -> Result<(), Refusal> {
-    let mut scale = Scale::new(Arc::clone(Methods::new("events").get(method)), MAX_BYTES);
+    let mut scale = Scale::new(Arc::clone(Methods::new("events").get(method)), USUAL);
     body.chunks(step).try_for_each(|chunk| scale.data(chunk))
 }
 
@@ -69,10 +69,18 @@ fn elements_are_counted_by_message_and_wherever_they_stand() {
 #[test]
 fn a_message_is_refused_by_what_it_says_of_its_length() {
     let header = |length: u32| [&[0][..], &length.to_be_bytes()].concat();
-    assert_eq!(weigh(APPEND, &header(MAX_BYTES), 2), Ok(()));
-    assert_eq!(weigh(APPEND, &header(MAX_BYTES + 1), 2).expect_err("too large").reason, Reason::MessageTooLarge);
-    let mut of_a_peer = Scale::new(Arc::clone(Methods::new("events").get(APPEND)), u32::MAX);
-    assert_eq!(of_a_peer.data(&header(32 << 20)), Ok(()));
+    assert_eq!(weigh(APPEND, &header(USUAL.bytes), 2), Ok(()));
+    assert_eq!(weigh(APPEND, &header(USUAL.bytes + 1), 2).expect_err("too large").reason, Reason::MessageTooLarge);
+}
+
+#[test]
+fn a_peer_may_send_more() {
+    let of_a_peer = || Scale::new(Arc::clone(Methods::new("events").get(APPEND)), OF_A_PEER);
+    assert_eq!(of_a_peer().data(&[&[0][..], &(32_u32 << 20).to_be_bytes()].concat()), Ok(()));
+    let event = &[0x0a, 0x00];
+    assert_eq!(of_a_peer().data(&frame(&event.repeat(10_000))), Ok(()));
+    let refusal = of_a_peer().data(&frame(&event.repeat(10_001))).expect_err("one more");
+    assert_eq!(refusal, Refusal::invalid_field("events", "must be at most 10,000"));
 }
 
 #[test]
@@ -88,10 +96,10 @@ fn what_is_no_message_is_left_to_the_decoder() {
 fn what_comes_before_a_message_that_is_refused_passes() {
     let row = &[0x0a, 0x00];
     let (good, bad) = (frame(&row.repeat(3)), frame(&row.repeat(1_001)));
-    let mut scale = Scale::new(Arc::clone(Methods::new("events").get(IMPORT)), MAX_BYTES);
+    let mut scale = Scale::new(Arc::clone(Methods::new("events").get(IMPORT)), USUAL);
     scale.data(&[&good[..], &good, &bad].concat()).expect_err("too many");
     assert_eq!(scale.good(), 2 * good.len());
-    let mut scale = Scale::new(Arc::clone(Methods::new("events").get(IMPORT)), MAX_BYTES);
+    let mut scale = Scale::new(Arc::clone(Methods::new("events").get(IMPORT)), USUAL);
     scale.data(&[&good[..], &bad[..9]].concat()).expect("not yet");
     scale.data(&bad[9..]).expect_err("too many");
     assert_eq!(scale.good(), 0);

@@ -21,6 +21,7 @@ use iceberg::{
     MetadataLocation, TableRequirement, TableUpdate,
     spec::{MAIN_BRANCH, TableMetadata},
 };
+use serve::config::Secret;
 use tokio::runtime::Handle;
 
 pub use self::address::Address;
@@ -31,10 +32,7 @@ use super::{
     store::{Place, Store, wait},
     table::Table,
 };
-use crate::{
-    config::{REGION, Secret},
-    journal::Identity,
-};
+use crate::{config::REGION, journal::Identity};
 
 /// The name of the catalog in the rows of a SQL catalog.
 const CATALOG: &str = "annals";

@@ -1,4 +1,4 @@
-//! Owns what an archive in a bucket is told by: its URL, where it is, and secrets. Never shows a secret.
+//! Owns what an archive in a bucket is told by: its URL, and where it is. Never a secret.
 
 use std::{fmt, str::FromStr};
 
@@ -14,10 +14,6 @@ pub struct ArchiveUrl {
 /// What speaks S3: `https://host:port`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Endpoint(Box<str>);
-
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(Box<str>);
 
 impl ArchiveUrl {
     /// The name of the bucket.
@@ -120,37 +116,6 @@ impl Setting for Endpoint {
     }
 }
 
-impl Secret {
-    /// The text.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Secret {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        // The error never repeats the text.
-        let is_one = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if is_one { Ok(Self(text.into())) } else { Err("must be printable ASCII without spaces".into()) }
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
-}
-
-impl Setting for Secret {
-    const SHAPE: &'static str = "SECRET";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,12 +146,5 @@ mod tests {
         for wrong in ["127.0.0.1:9000", "https://", "ftp://a", "https://key:secret@host", "https://host/bucket"] {
             assert!(!wrong.parse::<Endpoint>().unwrap_err().contains("secret"), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_secret_is_never_shown() {
-        let secret: Secret = "wJalrXUtnFEMI/K7MDENG".parse().unwrap();
-        assert_eq!(format!("{secret:?}"), "Secret");
-        assert!(!"two words".parse::<Secret>().unwrap_err().contains("words"));
     }
 }

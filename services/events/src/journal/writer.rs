@@ -170,21 +170,18 @@ impl Writer {
     /// Makes the buffer durable.
     fn write(&mut self) -> io::Result<()> {
         let started = Instant::now();
-        match &self.tail.file {
-            Some(file) => {
-                if let Err(error) = file.write_all_at(&self.buffer, self.tail.synced) {
-                    self.mend = Mend::Cut;
-                    return Err(error);
-                }
-                if let Err(error) = file.sync_data() {
-                    self.mend = Mend::Replace;
-                    return Err(error);
-                }
+        if let Some(file) = &self.tail.file {
+            if let Err(error) = file.write_all_at(&self.buffer, self.tail.synced) {
+                self.mend = Mend::Cut;
+                return Err(error);
             }
-            None => {
-                let file = segment::create(&self.dir, self.identity, self.tail.first, &self.buffer);
-                self.tail.file = Some(file.map_err(io::Error::other)?);
+            if let Err(error) = file.sync_data() {
+                self.mend = Mend::Replace;
+                return Err(error);
             }
+        } else {
+            let file = segment::create(&self.dir, self.identity, self.tail.first, &self.buffer);
+            self.tail.file = Some(file.map_err(io::Error::other)?);
         }
         metrics::histogram!("annals_journal_sync_seconds").record(started.elapsed());
         metrics::gauge!("annals_journal_bytes").increment(self.buffer.len() as f64);

@@ -1,8 +1,21 @@
-//! The JSON of a hit of a search.
+//! The JSON of a search: its hits, and the vector that is looked for.
 
+use domain::Json;
 use proto::search::v1::{Hit, Span};
+use serve::Refusal;
 
-use super::Writer;
+use super::{Fields, Violations, Writer};
+
+/// The vector of a body.
+pub(crate) fn read_vector(body: Json) -> Result<Vec<f32>, Refusal> {
+    let mut violations = Violations::default();
+    let mut fields = Fields::of(body, "", &["vector"], &[], &mut violations);
+    let vector = fields.numbers("vector").unwrap_or_default();
+    if vector.is_empty() {
+        fields.refuse::<()>("vector", "is required, with a number at least");
+    }
+    violations.or(vector)
+}
 
 /// The members of a hit.
 pub fn hit(json: &mut Writer, hit: &Hit) {

@@ -24,6 +24,7 @@ pub(super) fn put(ns: &str, id: &str, visibility: Visibility, title: &str, conte
         visibility,
         updated_at: Timestamp::from_millis(1_000).unwrap(),
         texts: [title.into(), id.into(), content.into(), String::new()],
+        embedding: None,
     };
     Change { key, document: Some(document) }
 }

@@ -113,8 +113,8 @@ impl OfTenant for Vectors {
         let position = self.position.load(Ordering::Relaxed);
         let changes: Vec<Change> =
             changes.into_iter().filter(|(_, of)| *of > position).map(|(change, _)| change).collect();
-        let texts: Vec<_> = changes.iter().filter_map(|change| Some(&change.document.as_ref()?.texts)).collect();
-        let mut vectors = self.model.embedder.embed(&texts)?.into_iter();
+        let documents: Vec<_> = changes.iter().filter_map(|change| change.document.as_ref()).collect();
+        let mut vectors = self.model.embedder.embed(&documents)?.into_iter();
         let new = changes.iter().map(|Change { key, document }| {
             let entry = document.as_ref().and_then(|document| {
                 let vector = code::normalized(&vectors.next().expect("each document has one"))?;

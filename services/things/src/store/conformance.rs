@@ -206,7 +206,7 @@ cases! {
         a_refused_write_leaves_no_mutation
         a_batch_is_the_same_until_it_is_acknowledged
         batches_are_numbered_without_gap
-        a_batch_is_at_most_a_thousand_events
+        a_batch_is_at_most_ten_thousand_events
         a_batch_is_at_most_eight_mebibytes_or_one_event
         an_older_lease_takes_nothing
         the_backlog_counts_what_waits

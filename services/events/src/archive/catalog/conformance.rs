@@ -10,7 +10,7 @@ use std::{
 use domain::Clock;
 use iceberg::spec::{MAIN_BRANCH, Operation, Snapshot, Summary};
 use serde_json::json;
-use serve::config::Setting as _;
+use serve::config::{Secret, Setting as _};
 use tokio::runtime::Runtime;
 use ulid::Ulid;
 
@@ -22,7 +22,6 @@ use crate::{
         expire::referred,
         store::Store,
     },
-    config::Secret,
     journal::Identity,
 };
 

@@ -8,9 +8,10 @@ use iceberg::{
 };
 use reqwest::{Client, Method, StatusCode, redirect};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serve::config::Secret;
 
 use super::{Choice, Current, NAMESPACE, Outcome, vended::Reach};
-use crate::{archive::Error, config::Secret};
+use crate::archive::Error;
 
 /// The longest that a connection is waited for.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);

@@ -13,6 +13,7 @@ use object_store::{
     aws::{AmazonS3, AmazonS3Builder},
     path::Path as Key,
 };
+use serve::config::Secret;
 use tokio::{
     runtime::{self, Handle, Runtime},
     task::JoinSet,
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Error, wait};
 use crate::{
     archive::catalog::Vended,
-    config::{ArchiveUrl, Endpoint, Secret},
+    config::{ArchiveUrl, Endpoint},
 };
 
 /// A file is sent in parts of so many bytes (R2 wants them equal), one that is smaller at once. S3 takes 10,000 parts.

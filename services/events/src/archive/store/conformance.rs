@@ -3,13 +3,13 @@
 use std::{io::Write as _, path::PathBuf};
 
 use object_store::ObjectStoreExt as _;
+use serve::config::Secret;
 use tokio::runtime::Runtime;
 
 use super::{
     Error, Reader, Store,
     bucket::{Access, PART_BYTES},
 };
-use crate::config::Secret;
 
 #[expect(unreachable_pub, reason = "the harness has it too")]
 #[path = "../../../../../tests/harness/s3.rs"]

@@ -203,7 +203,7 @@ impl Base {
 
 impl Fields {
     fn row(&self, document: &Document) -> TantivyDocument {
-        let Document { key, thing_type, visibility: _, updated_at, texts } = document;
+        let Document { key, thing_type, visibility: _, updated_at, texts, embedding: _ } = document;
         let mut row = TantivyDocument::new();
         row.add_text(self.name, name_of(key));
         row.add_u64(self.hash, hash_of(key));

@@ -45,11 +45,11 @@ pub(crate) async fn batches_are_numbered_without_gap(bed: Bed) {
     assert_eq!(bed.store.outbox.take(lease, None).await.unwrap(), Taken::Nothing);
 }
 
-pub(crate) async fn a_batch_is_at_most_a_thousand_events(bed: Bed) {
-    let names: Vec<_> = (0..1_001).map(|number| format!("onet/{number}")).collect();
+pub(crate) async fn a_batch_is_at_most_ten_thousand_events(bed: Bed) {
+    let names: Vec<_> = (0..=Batch::MAX_EVENTS).map(|number| format!("onet/{number}")).collect();
     futures::future::join_all(names.iter().map(|named| bed.put(named, "one"))).await;
     let sizes: Vec<_> = bed.batches().await.iter().map(|batch| batch.payloads.len()).collect();
-    assert_eq!(sizes, [1_000, 1]);
+    assert_eq!(sizes, [10_000, 1]);
 }
 
 pub(crate) async fn a_batch_is_at_most_eight_mebibytes_or_one_event(bed: Bed) {

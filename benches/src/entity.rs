@@ -16,7 +16,7 @@ use proto::{
         events_service_client::EventsServiceClient,
     },
 };
-use tonic::{Request, metadata::MetadataValue, transport::Endpoint};
+use tonic::{Code, Request, Status, metadata::MetadataValue, transport::Endpoint};
 use ulid::Ulid;
 
 use crate::{
@@ -55,15 +55,22 @@ pub(crate) async fn run(mutations: u64) -> anyhow::Result<Report> {
     });
     let (relay_id, now) = (Clock::system().ulid().to_string(), Clock::system().now().millis() as u64);
     for (batch, first) in (1..).zip((0..mutations).step_by(BATCH as usize)) {
-        let events = (first..mutations.min(first + BATCH)).map(|number| mutation(number, mutations, now)).collect();
+        let events: Vec<_> =
+            (first..mutations.min(first + BATCH)).map(|number| mutation(number, mutations, now)).collect();
         let relay = Some(RelayBatch { relay_id: relay_id.clone(), batch });
-        client.append(AppendRequest { events, relay }).await.context("a relay's batch is refused")?;
+        let request = AppendRequest { events, relay };
+        // A batch that comes twice is taken once.
+        tried(async || client.append(request.clone()).await).await?;
     }
-    while archived(&client.get_archive(GetArchiveRequest {}).await?.into_inner()) < mutations {
+    while archived(&tried(async || client.get_archive(GetArchiveRequest {}).await).await?.into_inner()) < mutations {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let mut merges = client.compact_archive(CompactArchiveRequest {}).await?.into_inner();
-    while merges.message().await?.is_some() {}
+    tried(async || {
+        let mut merges = client.compact_archive(CompactArchiveRequest {}).await?.into_inner();
+        while merges.message().await?.is_some() {}
+        Ok(())
+    })
+    .await?;
     // With an empty cache of footers.
     server.end()?;
     server.restart()?;
@@ -71,7 +78,7 @@ pub(crate) async fn run(mutations: u64) -> anyhow::Result<Report> {
     let key = Some(common::Key { ns: NS.into(), id: name(0), ..common::Key::default() });
     let kind = EntityKind::Thing.into();
     let request = HistoryRequest { key, kind, page_size: 1_000, ..HistoryRequest::default() };
-    let answer = client.history(request).await?.into_inner();
+    let answer = tried(async || client.history(request.clone()).await).await?.into_inner();
     ensure!(answer.mutations.len() as u64 == OF_ONE, "{} of {OF_ONE} mutations are there", answer.mutations.len());
     let cost = answer.cost.context("an answer says its cost")?;
     let mut report = Report::default();
@@ -83,6 +90,16 @@ pub(crate) async fn run(mutations: u64) -> anyhow::Result<Report> {
         bounds: Some((1.0, 1.0)),
     });
     Ok(report)
+}
+
+/// Asks until it is answered: connections of peers end after half a minute.
+async fn tried<T>(mut ask: impl AsyncFnMut() -> Result<T, Status>) -> anyhow::Result<T> {
+    loop {
+        match ask().await {
+            Err(status) if matches!(status.code(), Code::Cancelled | Code::Unavailable) => {}
+            answered => return answered.context("refused"),
+        }
+    }
 }
 
 /// Up to where both tables have everything.

@@ -78,6 +78,53 @@ async fn an_endpoint_that_is_away_keeps_nothing_else_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_of_another_embedder_answer_once_they_are_whole() {
+    const THINGS: usize = 300;
+    for topology in BOTH {
+        let endpoint = Embeddings::start();
+        let mut cluster = Setup::new(topology)
+            .search_setting("ANNALS_EMBEDDER_MODEL", "small")
+            .search_setting("ANNALS_EMBEDDER_DIMENSION", Embeddings::DIMENSION.to_string())
+            .start()
+            .await;
+        let mut newest = String::new();
+        for number in 0..THINGS {
+            let words = ["Crane", "Buoy", "Pilot"][number % 3];
+            newest = put(&cluster, &format!("/harbour/{number}"), words, "").await;
+        }
+        let near = "q=crane&mode=semantic&top_k=1000";
+        assert_eq!(found(&cluster, &format!("{near}&wait_for={newest}")).await.len(), THINGS);
+
+        endpoint.answer_with(503);
+        cluster.set_search("ANNALS_EMBEDDER", endpoint.url());
+        cluster.kill_and_restart("search").await;
+        let by_new = json!({"vector": [1, 0, 0, 0]});
+        let url = "/_/search?mode=semantic&top_k=1000";
+        for _ in 0..2 {
+            newest = put(&cluster, "/harbour/0", "Crane", &newest).await;
+            assert_eq!(found(&cluster, &format!("{near}&wait_for={newest}")).await.len(), THINGS);
+            post(&cluster, url, &by_new).await.expect(400);
+            // Also when it has been started once more meanwhile.
+            cluster.kill_and_restart("search").await;
+        }
+
+        endpoint.answer_with(200);
+        let is_switched = async || post(&cluster, url, &by_new).await.status == 200;
+        while !is_switched().await {
+            assert_eq!(found(&cluster, &format!("{near}&wait_for={newest}")).await.len(), THINGS);
+            newest = put(&cluster, "/harbour/1", "Buoy", &newest).await;
+        }
+        assert_eq!(names(&post(&cluster, url, &by_new).await.json()).len(), THINGS);
+        assert_eq!(found(&cluster, &format!("{near}&wait_for={newest}")).await.len(), THINGS);
+        cluster.kill_and_restart("search").await;
+        post(&cluster, url, &by_new).await.expect(200);
+        assert_eq!(found(&cluster, &format!("{near}&wait_for={newest}")).await.len(), THINGS);
+        let vectors = std::fs::read_dir(cluster.data_dir().join("search/vectors")).unwrap();
+        assert_eq!(vectors.count(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn vectors_that_clients_give_are_found() {
     for topology in BOTH {
         let mut cluster = Setup::new(topology)

@@ -181,6 +181,11 @@ impl Cluster {
         setup.start().await
     }
 
+    /// Gives search a setting from its next start on.
+    pub fn set_search(&mut self, variable: &'static str, value: impl Into<String>) {
+        self.setup.of_search.push((variable, value.into()));
+    }
+
     /// The gateway over HTTP.
     pub fn http(&self) -> Http {
         Http::new(self.gateway)

@@ -1,6 +1,11 @@
 //! Owns the settings of the search service. Reads none itself.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{self, Path, PathBuf},
+};
+
+use anyhow::Context as _;
 
 use serve::config::{Secret, Setting};
 
@@ -12,7 +17,7 @@ serve::settings! {
         /// What makes vectors of texts: `hash-v1`, which needs nothing and finds what is spelled alike; the directory of a model
         /// of the BERT family (model.safetensors, config.json, tokenizer.json), which finds what means alike; the address of an
         /// endpoint in OpenAI's form (`https://host/v1/embeddings`), which is sent every text; or `given`: clients give vectors
-        /// with things and queries. With another one everything is embedded anew, and is found by vectors as far as that has come.
+        /// with things and queries. With another one everything is embedded anew, and the one before answers until that is done.
         pub embedder: EmbedderAt = "hash-v1",
         /// The name by which the endpoint knows the model.
         pub embedder_model: Option<String>,
@@ -42,6 +47,29 @@ pub struct Chosen {
     pub key: Option<Secret>,
     /// Numbers of an endpoint's or of given vectors.
     pub dimension: usize,
+}
+
+impl Chosen {
+    /// The one that is written in a file, without its token; none if it cannot be read.
+    pub(crate) fn read(file: &Path) -> Option<Self> {
+        let Written { embedder, model, dimension } = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+        Some(Self { at: EmbedderAt::from_text(&embedder).ok()?, model, key: None, dimension })
+    }
+
+    /// Writes it into a file, without its token.
+    pub(crate) fn write(&self, file: &Path) -> anyhow::Result<()> {
+        let Self { at, model, key: _, dimension } = self;
+        let written = Written { embedder: at.to_text(), model: model.clone(), dimension: *dimension };
+        fs::write(file, serde_json::to_vec(&written)?).with_context(|| format!("cannot write {}", file.display()))
+    }
+}
+
+/// [`Chosen`] in a file.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Written {
+    embedder: String,
+    model: Option<String>,
+    dimension: usize,
 }
 
 /// What makes vectors of texts.
@@ -74,6 +102,20 @@ impl Setting for Dimension {
     fn from_text(text: &str) -> Result<Self, String> {
         let number = text.parse().ok().filter(|number| (2..=4_096).contains(number));
         number.map(Self).ok_or_else(|| format!("`{text}` is not 2 to 4096"))
+    }
+}
+
+impl EmbedderAt {
+    /// As [`from_text`](Setting::from_text) takes it, from whichever directory.
+    fn to_text(&self) -> String {
+        match self {
+            Self::HashV1 => "hash-v1".into(),
+            Self::Local(directory) => {
+                path::absolute(directory).unwrap_or_else(|_| directory.clone()).display().to_string()
+            }
+            Self::Http(url) => url.to_string(),
+            Self::Given => "given".into(),
+        }
     }
 }
 

@@ -21,8 +21,9 @@ use crate::{
     Search,
     combine::combine,
     document::texts_of,
-    index::{self, Embedder, Filter, Found, Matching, Nearest, Sight, Texts, Vectors},
+    index::{self, Embedder, Filter, Found, Matching, Model, Nearest, Sight, Texts, Vectors},
     query::Clause,
+    semantic::Semantic,
     snippet::{Snippet, Words},
 };
 
@@ -37,6 +38,8 @@ const LEAST_OF_EACH: usize = 100;
 
 /// Which things.
 pub(crate) struct Asked {
+    /// The vectors that are looked at.
+    pub(crate) semantic: Arc<Semantic>,
     pub(crate) mode: Mode,
     pub(crate) clauses: Vec<Clause>,
     /// Of the model's dimension. Empty where only words count.
@@ -65,7 +68,7 @@ impl Asked {
         sight: Sight<'_>,
         limit: usize,
     ) -> Result<Vec<Found>, index::Error> {
-        let Self { mode, clauses, vector, lexical_weight, filter, top_k: _, but } = self;
+        let Self { semantic: _, mode, clauses, vector, lexical_weight, filter, top_k: _, but } = self;
         let matching = |limit| {
             let matching = Matching { clauses, filter, sight, limit };
             texts.map_or(Ok(Vec::new()), |texts| texts.matching(&matching))
@@ -120,6 +123,7 @@ impl Search {
     /// The vector of what is looked for, by whatever `embed` does, where vectors count.
     pub(crate) async fn vector(
         &self,
+        model: &Arc<Model>,
         mode: Mode,
         embed: impl FnOnce(&Embedder) -> Result<Vec<f32>, index::Error> + Send + 'static,
     ) -> Result<Vec<f32>, Refusal> {
@@ -127,7 +131,7 @@ impl Search {
             return Ok(Vec::new());
         }
         let turn = Arc::clone(&self.embeddings).acquire_owned().await.map_err(Refusal::internal)?;
-        let model = Arc::clone(&self.model);
+        let model = Arc::clone(model);
         let embed = move || {
             // Held until it is done, also where nobody waits any more: so no more are under way than there are turns.
             let _turn = turn;
@@ -137,7 +141,8 @@ impl Search {
     }
 
     async fn look(&self, caller: &Caller, asked: &Arc<Asked>, limit: usize) -> Result<Vec<Found>, Refusal> {
-        let (texts, vectors) = (self.texts.index.of(&caller.tenant), self.vectors.index.of(&caller.tenant));
+        let texts = self.texts.index.of(&caller.tenant);
+        let vectors = asked.semantic.vectors.index.of(&caller.tenant);
         let (caller, asked) = (caller.clone(), Arc::clone(asked));
         let look = move || {
             let may_read = |ns: &Namespace| caller.may_read(ns);

@@ -1,5 +1,7 @@
 //! The service on the wire: decode, verb, encode. Decides nothing.
 
+use std::sync::Arc;
+
 use domain::{Invalid, Namespace, Timestamp};
 use http::HeaderMap;
 use proto::{
@@ -43,19 +45,22 @@ impl SearchService for Search {
             wait_for,
             vector,
         } = message;
+        let semantic = self.semantic.now();
+        let embedder = &semantic.model.embedder;
         let asked = || {
             let filter = filter(&ns, &ns_prefix, &types, updated_from, updated_until)?;
             let (mode, top_k) = (self::mode(mode)?, self::top_k(top_k)?);
-            let vector = given(vector, mode, &self.model.embedder)?;
+            let vector = given(vector, mode, embedder)?;
             let has_no_words = query.is_empty() && mode == Mode::Semantic && !vector.is_empty();
             let clauses = if has_no_words { Vec::new() } else { query::parse(&query)? };
-            let lexical_weight = self.model.embedder.lexical_weight();
-            Ok(Asked { mode, clauses, vector, lexical_weight, filter, top_k, but: None })
+            let (semantic, lexical_weight) = (Arc::clone(&semantic), embedder.lexical_weight());
+            Ok(Asked { semantic, mode, clauses, vector, lexical_weight, filter, top_k, but: None })
         };
         let mut asked = asked().map_err(|invalid: Invalid| Refusal::from(invalid))?;
-        self.wait_for(caller, wait_for, asked.mode, deadline).await?;
+        self.wait_for(caller, wait_for, asked.mode, &semantic, deadline).await?;
         if asked.vector.is_empty() {
-            asked.vector = self.vector(asked.mode, move |embedder| embedder.embed_query(&query)).await?;
+            asked.vector =
+                self.vector(&semantic.model, asked.mode, move |embedder| embedder.embed_query(&query)).await?;
         }
         let hits = self.find(caller, &headers, asked, deadline).await?;
         Ok(Response::new(wire::SearchResponse { hits }))
@@ -72,8 +77,9 @@ impl SearchService for Search {
             Ok(Like { mode: self::mode(mode)?, filter, top_k: self::top_k(top_k)? })
         };
         let like = like().map_err(|invalid: Invalid| Refusal::from(invalid))?;
-        self.wait_for(caller, wait_for, like.mode, deadline).await?;
-        let hits = self.like(caller, &headers, key, like, deadline).await?;
+        let semantic = self.semantic.now();
+        self.wait_for(caller, wait_for, like.mode, &semantic, deadline).await?;
+        let hits = self.like(caller, &headers, key, semantic, like, deadline).await?;
         Ok(Response::new(wire::SearchResponse { hits }))
     }
 }
@@ -81,13 +87,13 @@ impl SearchService for Search {
 impl Search {
     /// Things, in the name of whoever sent these headers.
     pub(crate) fn things(&self, headers: &HeaderMap, deadline: Deadline) -> ThingsServiceClient<Peer> {
-        ThingsServiceClient::new(self.things.clone().for_call(headers, deadline))
+        ThingsServiceClient::new(self.sources.things.clone().for_call(headers, deadline))
             .max_decoding_message_size(crate::MAX_MESSAGE)
     }
 
     /// Events, in the name of whoever sent these headers.
     pub(crate) fn events(&self, headers: &HeaderMap, deadline: Deadline) -> EventsServiceClient<Peer> {
-        EventsServiceClient::new(self.events.clone().for_call(headers, deadline))
+        EventsServiceClient::new(self.sources.events.clone().for_call(headers, deadline))
     }
 }
 

@@ -305,19 +305,6 @@ fn sync_dir(dir: &Path) -> Result<(), Error> {
     fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io(dir))
 }
 
-/// Removes what is beside `kept` in its directory: vectors of a model that is used no more. Blocks.
-pub(crate) fn remove_others(kept: &Path) -> Result<(), Error> {
-    let Some(dir) = kept.parent() else { return Ok(()) };
-    fs::create_dir_all(dir).map_err(Error::io(dir))?;
-    for entry in fs::read_dir(dir).map_err(Error::io(dir))? {
-        let path = entry.map_err(Error::io(dir))?.path();
-        if path != kept {
-            fs::remove_dir_all(&path).map_err(Error::io(&path))?;
-        }
-    }
-    Ok(())
-}
-
 /// What is not there, or not a cursor, is the beginning.
 fn read_position(path: &Path) -> Result<Option<Cursor>, Error> {
     match fs::read_to_string(path) {

@@ -11,6 +11,7 @@ mod follow;
 mod grpc;
 mod index;
 mod query;
+mod semantic;
 mod similar;
 mod snippet;
 mod wait_for;
@@ -27,7 +28,8 @@ use tokio::sync::{Semaphore, watch};
 pub use config::{Chosen, Config, Dimension, EmbedderAt, Peers};
 use follow::{Follower, Given};
 pub use index::{Checked, check};
-use index::{Embedder, Index, Model, OfTenant, Texts, Vectors};
+use index::{Index, OfTenant, Texts};
+use semantic::Answering;
 
 /// The largest message taken: a query is short.
 const MAX_MESSAGE_IN: usize = 64 << 10;
@@ -42,20 +44,12 @@ pub async fn open(config: Config, context: &Context, events: Peer, things: Peer)
     let tasks = Tasks::new("search");
     let dir = context.data_dir.join("search");
     let lock = serve::lock(&dir)?;
-    let texts = follow(context, &tasks, &events, None, "search-texts", dir.join("texts"), ()).await?;
-    let embedder = tokio::task::spawn_blocking(move || Embedder::open(&config.embedder())).await?;
-    let embedder = embedder.context("the embedder cannot be opened")?;
-    tracing::info!(embedder = embedder.name(), dimension = embedder.dimension(), "vectors are made");
-    let of_model = dir.join("vectors").join(embedder.name());
-    let model = Arc::new(Model::new(embedder));
-    let kept = of_model.clone();
-    let removed = tokio::task::spawn_blocking(move || index::remove_others(&kept)).await?;
-    removed.context("vectors of another model cannot be removed")?;
-    let given = model.embedder.is_given().then(|| Given { things: things.clone(), credentials: context.credentials() });
-    let vectors = follow(context, &tasks, &events, given, "search-vectors", of_model, Arc::clone(&model)).await?;
+    let sources = Sources { events, things, credentials: context.credentials() };
+    let (texts, following) = follower(context, &sources, None, "search-texts", dir.join("texts"), ()).await?;
+    tasks.spawn("search-texts", |cancel| following.run(cancel));
+    let semantic = semantic::open(config.embedder(), dir.join("vectors"), context, &tasks, &sources).await?;
     let embeddings = Arc::new(Semaphore::new(EMBEDDINGS_AT_A_TIME));
-    let credentials = context.credentials();
-    let search = Search { texts, vectors, model, embeddings, things, events, credentials, _lock: lock };
+    let search = Search { texts, semantic, embeddings, sources, _lock: lock };
     let service = SearchServiceServer::new(search)
         .max_decoding_message_size(MAX_MESSAGE_IN)
         .max_encoding_message_size(MAX_MESSAGE);
@@ -63,23 +57,21 @@ pub async fn open(config: Config, context: &Context, events: Peer, things: Peer)
     Ok(Service { name: "search", routes, http: None, tasks })
 }
 
-/// Opens the index in `dir` and follows events into it.
-async fn follow<T: OfTenant>(
+/// Opens the index in `dir`, and what follows events into it once it is run.
+async fn follower<T: OfTenant>(
     context: &Context,
-    tasks: &Tasks,
-    events: &Peer,
+    sources: &Sources,
     given: Option<Given>,
     name: &'static str,
     dir: PathBuf,
     settings: T::Settings,
-) -> anyhow::Result<Followed<T>> {
+) -> anyhow::Result<(Followed<T>, Follower<T>)> {
     let index = tokio::task::spawn_blocking(move || Index::open(&dir, settings)).await?;
     let index = Arc::new(index.with_context(|| format!("the index {name} cannot be opened"))?);
     let (position, arrived) = watch::channel(index.position().map_or(0, |cursor| cursor.offset));
     let follower = Follower {
         name,
-        events: EventsServiceClient::new(events.clone().signed(context.credentials()))
-            .max_decoding_message_size(MAX_MESSAGE),
+        events: sources.subscriber(),
         index: Arc::clone(&index),
         given,
         position,
@@ -87,24 +79,35 @@ async fn follow<T: OfTenant>(
         readiness: context.readiness.clone(),
         lag: Duration::ZERO,
     };
-    tasks.spawn(name, |cancel| follower.run(cancel));
-    Ok(Followed { index, arrived })
+    Ok((Followed { index, arrived }, follower))
 }
 
 /// The verbs, each in its file.
 struct Search {
     texts: Followed<Texts>,
-    vectors: Followed<Vectors>,
-    /// What the vectors are made with.
-    model: Arc<Model>,
+    semantic: Answering,
     /// Turns to make the vector of a query.
     embeddings: Arc<Semaphore>,
+    sources: Sources,
+    /// One process at a time has the directory.
+    _lock: File,
+}
+
+/// Where what is found comes from. Neither peer is signed.
+#[derive(Clone)]
+struct Sources {
     things: Peer,
     events: Peer,
     /// For what is asked in this service's own name.
     credentials: Credentials,
-    /// One process at a time has the directory.
-    _lock: File,
+}
+
+impl Sources {
+    /// Events, in this service's own name.
+    fn subscriber(&self) -> EventsServiceClient<Peer> {
+        EventsServiceClient::new(self.events.clone().signed(self.credentials.clone()))
+            .max_decoding_message_size(MAX_MESSAGE)
+    }
 }
 
 /// An index that follows events.

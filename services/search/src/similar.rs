@@ -1,5 +1,7 @@
 //! Finds things that are like one.
 
+use std::sync::Arc;
+
 use domain::Key;
 use http::HeaderMap;
 use proto::{
@@ -15,6 +17,7 @@ use crate::{
     find::{Asked, Mode},
     index::{Embedder, Filter, Sight},
     query::Clause,
+    semantic::Semantic,
 };
 
 /// So many of its words say what a thing is about.
@@ -35,10 +38,11 @@ impl Search {
         caller: &Caller,
         headers: &HeaderMap,
         key: Option<proto::common::v1::Key>,
+        semantic: Arc<Semantic>,
         like: Like,
         deadline: Deadline,
     ) -> Result<Vec<wire::Hit>, Refusal> {
-        let include_embedding = self.model.embedder.is_given();
+        let include_embedding = semantic.model.embedder.is_given();
         let request = GetThingRequest { key, include_embedding, ..GetThingRequest::default() };
         let answer = self.things(headers, deadline).get_thing(request).await;
         let Thing { key, content, data, embedding, .. } =
@@ -48,14 +52,14 @@ impl Search {
         let Like { mode, filter, top_k } = like;
         let of = texts.clone();
         let vector = if include_embedding {
-            Some(embedding).filter(|given| given.len() == self.model.embedder.dimension()).unwrap_or_default()
+            Some(embedding).filter(|given| given.len() == semantic.model.embedder.dimension()).unwrap_or_default()
         } else {
-            self.vector(mode, move |embedder: &Embedder| embedder.embed_one(&of)).await?
+            self.vector(&semantic.model, mode, move |embedder: &Embedder| embedder.embed_one(&of)).await?
         };
         let clauses = self.telling(caller, texts).await?;
-        let lexical_weight = self.model.embedder.lexical_weight();
+        let lexical_weight = semantic.model.embedder.lexical_weight();
         let but = Some(Key::from(key.name()));
-        let asked = Asked { mode, clauses, vector, lexical_weight, filter, top_k, but };
+        let asked = Asked { semantic, mode, clauses, vector, lexical_weight, filter, top_k, but };
         self.find(caller, headers, asked, deadline).await
     }
 

@@ -3,7 +3,7 @@
 use proto::{common::v1::Reason, events::v1::ResolveCursorRequest};
 use serve::{Caller, Refusal, deadline::Deadline};
 
-use crate::{Search, find::Mode};
+use crate::{Search, find::Mode, semantic::Semantic};
 
 impl Search {
     /// Returns once the event of a ULID, or everything up to a cursor, is in the indexes that are asked; `UNAVAILABLE
@@ -13,6 +13,7 @@ impl Search {
         caller: &Caller,
         wait_for: String,
         mode: Mode,
+        semantic: &Semantic,
         deadline: Deadline,
     ) -> Result<(), Refusal> {
         if wait_for.is_empty() {
@@ -21,7 +22,7 @@ impl Search {
         let behind = || Refusal::new(Reason::RelayBehind, "the write was not in the index when the deadline came");
         let found = async {
             let mut headers = http::HeaderMap::new();
-            self.credentials.sign_for(&mut headers, &caller.tenant);
+            self.sources.credentials.sign_for(&mut headers, &caller.tenant);
             let answer = self.events(&headers, deadline).resolve_cursor(ResolveCursorRequest { wait_for }).await;
             let refused = |status| match Refusal::from_status(&status) {
                 Refusal { reason: Reason::RelayBehind, .. } => behind(),
@@ -29,7 +30,7 @@ impl Search {
             };
             let cursor = answer.map_err(refused)?.into_inner().cursor;
             let cursor: domain::Cursor = cursor.parse().map_err(Refusal::internal)?;
-            let (texts, vectors) = (&self.texts.arrived, &self.vectors.arrived);
+            let (texts, vectors) = (&self.texts.arrived, &semantic.vectors.arrived);
             let asked = match mode {
                 Mode::Lexical => vec![texts.clone()],
                 Mode::Semantic => vec![vectors.clone()],

@@ -12,6 +12,7 @@ mod knobs;
 mod names;
 mod random;
 mod scene;
+mod search;
 mod sqlite;
 mod sync_calls;
 mod takeover;

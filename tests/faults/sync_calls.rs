@@ -318,6 +318,10 @@ async fn rounds(life: &mut Life, rounds: u64, kill: Kill) -> anyhow::Result<()> 
 async fn after_death(before: &[&str], without: &[&str]) -> anyhow::Result<()> {
     let mut summary = Summary::default();
     let mut life = Life::new(dice())?;
+    if before.contains(&SEGMENTS) {
+        // Another one is begun only when everything in this one is synced.
+        life.machine.keep_to_one_segment();
+    }
     life.machine.disk.ignore_syncs(before);
     let server = life.machine.start().await?;
     life.work(Load::Appends, &server, 30).await?;

@@ -71,6 +71,13 @@ enum Task {
         rounds: u32,
     },
 
+    /// Kill search under load, and check that all that is there is found, and nothing else; many times.
+    SearchFaults {
+        /// How many times.
+        #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+    },
+
     /// Run the tests but for those of several processes under cargo-tarpaulin and print line coverage; fails below 80 %.
     ///
     /// Installs cargo-tarpaulin under the target directory if it is not there. Follows the servers that the
@@ -115,6 +122,13 @@ fn run(task: Task) -> Result<()> {
             Backends::install(&workspace)?;
             repeat(&workspace, "bucket::object_store_faults", "ANNALS_STORE_FAULT_ROUNDS", rounds, false)
         }
+        Task::SearchFaults { rounds } => repeat(
+            &workspace,
+            "search::after_kills_all_is_found_that_is_there",
+            "ANNALS_SEARCH_FAULT_ROUNDS",
+            rounds,
+            false,
+        ),
         Task::Coverage { packages } => coverage::run(&workspace, &packages),
         Task::Lint => lint::run(&workspace),
     }

@@ -16,6 +16,8 @@ use super::check::PATIENCE;
 
 /// The least, so that every round meets the change to a new one.
 const SEGMENT_BYTES: &str = "65536";
+/// More than any test writes.
+const ALL_BYTES: &str = "67108864";
 /// Short, so that every round meets flushes of whatever there is.
 const OFTEN: &str = "200ms";
 /// Longer than any test.
@@ -28,6 +30,7 @@ pub(crate) struct Machine {
     around: TempDir,
     /// How long events stay in the journal alone.
     flush_interval: &'static str,
+    segment_bytes: &'static str,
 }
 
 /// A server that has said that it is ready.
@@ -41,12 +44,22 @@ impl Machine {
     /// One whose server keeps events in the journal.
     pub(crate) fn new() -> anyhow::Result<Self> {
         let around = tempfile::Builder::new().prefix("annals-crash").tempdir()?;
-        Ok(Self { disk: Disk::of(around.path().join("disk"))?, around, flush_interval: NEVER })
+        Ok(Self {
+            disk: Disk::of(around.path().join("disk"))?,
+            around,
+            flush_interval: NEVER,
+            segment_bytes: SEGMENT_BYTES,
+        })
     }
 
     /// One whose server archives events all the time.
     pub(crate) fn flushing() -> anyhow::Result<Self> {
         Ok(Self { flush_interval: OFTEN, ..Self::new()? })
+    }
+
+    /// From its next start on, its journal is one segment.
+    pub(crate) fn keep_to_one_segment(&mut self) {
+        self.segment_bytes = ALL_BYTES;
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
@@ -86,7 +99,7 @@ impl Machine {
     /// Starts a server, which is not ready yet.
     pub(crate) fn spawn(&self) -> anyhow::Result<Running> {
         let arguments = [
-            ["--journal-segment-bytes", SEGMENT_BYTES],
+            ["--journal-segment-bytes", self.segment_bytes],
             ["--archive-flush-bytes", SEGMENT_BYTES],
             ["--archive-flush-interval", self.flush_interval],
         ];

@@ -42,15 +42,17 @@ async fn after_kills_all_is_found_that_is_there() {
         for round in 1..=rounds {
             let mut dice = Dice::new(dice.number() | 1);
             let clients = [cluster.things().await, cluster.things().await];
-            let loading = tokio::spawn(load(clients, round, Dice::new(dice.number() | 1)));
+            let load = load(clients, round, Dice::new(dice.number() | 1));
             // The first while it is under load, others while it catches up.
-            for _ in 0..=dice.below(2) {
-                tokio::time::sleep(Duration::from_micros(dice.below(LATEST))).await;
-                cluster.kill_and_restart("search").await;
-                kills += 1;
-            }
-            // One that lost its server has an error.
-            let _ = loading.await.expect("no panic");
+            let kill = async {
+                for _ in 0..=dice.below(2) {
+                    tokio::time::sleep(Duration::from_micros(dice.below(LATEST))).await;
+                    cluster.kill_and_restart("search").await;
+                    kills += 1;
+                }
+            };
+            // A load that lost its server has an error.
+            let (_, ()) = tokio::join!(load, kill);
             found =
                 check(&cluster, round).await.unwrap_or_else(|error| panic!("seed {seed}, round {round}: {error:#}"));
         }

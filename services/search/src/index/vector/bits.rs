@@ -37,6 +37,14 @@ impl Bits {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 
+    /// From the first row to the last one.
+    pub(crate) fn span(&self) -> Range<usize> {
+        let Some(first) = self.0.iter().position(|word| *word != 0) else { return 0..0 };
+        let last = self.0.iter().rposition(|word| *word != 0).unwrap_or(first);
+        let start = first * 64 + self.0[first].trailing_zeros() as usize;
+        start..last * 64 + (u64::BITS - self.0[last].leading_zeros()) as usize
+    }
+
     /// Adds the rows of a range that `other` has and that are `kept`.
     pub(crate) fn insert_from(&mut self, other: &Self, rows: &Range<usize>, mut kept: impl FnMut(usize) -> bool) {
         for at in rows.start / 64..rows.end.div_ceil(64) {
@@ -98,6 +106,8 @@ mod tests {
             prop_assert_eq!(bits.iter().collect::<Vec<_>>(), expected.clone());
             prop_assert_eq!(bits.count(), expected.len());
             prop_assert!(expected.iter().all(|row| bits.has(*row)));
+            let span = expected.first().map_or(0..0, |first| *first..expected[expected.len() - 1] + 1);
+            prop_assert_eq!(bits.span(), span);
             let mut even = Bits::none(600);
             even.insert_from(&bits, &(10..200), |row| row % 2 == 0);
             let expected: Vec<_> = expected.into_iter().filter(|row| (10..200).contains(row) && row % 2 == 0).collect();

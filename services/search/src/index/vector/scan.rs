@@ -10,6 +10,9 @@ const BYTES: usize = 24;
 const VECTORS: usize = 4;
 /// The least that are compared by their bytes, and by their vectors.
 const LEAST_BYTES: usize = 384;
+/// Of those that pass, one in so many is compared by its bytes at least: the more there are, the more signs differ as little as
+/// those of the nearest.
+const SHARE_BYTES: usize = 50;
 const LEAST_VECTORS: usize = 40;
 
 /// What is looked for.
@@ -46,8 +49,9 @@ pub(super) fn passing(segment: &Segment, live: &Bits, filter: &Filter, sight: Si
 
 /// The `limit` nearest rows of those that pass, with their cosines, in no order.
 pub(super) fn nearest(segment: &Segment, passing: &Bits, query: &Query, limit: usize, simd: Simd) -> Vec<(f32, usize)> {
-    let by_bytes = (limit * BYTES).max(LEAST_BYTES);
-    let candidates = if passing.count() <= 2 * by_bytes {
+    let count = passing.count();
+    let by_bytes = (limit * BYTES).max(LEAST_BYTES).max(count / SHARE_BYTES);
+    let candidates = if count <= 2 * by_bytes {
         passing.iter().collect()
     } else {
         by_signs(segment, passing, &query.code.signs, by_bytes, simd)
@@ -67,23 +71,20 @@ pub(super) fn nearest(segment: &Segment, passing: &Bits, query: &Query, limit: u
 
 /// The `count` rows whose signs differ least, and of those that differ as much as the last of them `count` at most.
 fn by_signs(segment: &Segment, passing: &Bits, signs: &[u64], count: usize, simd: Simd) -> Vec<usize> {
-    let rows: Vec<usize> = passing.iter().collect();
-    let (first, end) = (rows[0], rows[rows.len() - 1] + 1);
+    let span = passing.span();
     // Where most pass, going straight through is faster than choosing.
-    let is_dense = rows.len() * 4 >= end - first;
-    let mut distances = vec![0; if is_dense { end - first } else { rows.len() }];
+    let is_dense = passing.count() * 4 >= span.len();
+    let mut distances = vec![0; if is_dense { span.len() } else { passing.count() }];
     if is_dense {
-        simd.hamming(segment.signs(first..end), signs, &mut distances);
-        distances = rows.iter().map(|row| distances[row - first]).collect();
+        simd.hamming(segment.signs(span.clone()), signs, &mut distances);
     } else {
-        for (row, distance) in rows.iter().zip(distances.chunks_exact_mut(1)) {
-            simd.hamming(segment.signs(*row..row + 1), signs, distance);
-        }
+        passing.iter().zip(distances.chunks_exact_mut(1)).for_each(|(row, distance)| {
+            simd.hamming(segment.signs(row..row + 1), signs, distance);
+        });
     }
+    let distance_of = |place: usize, row: usize| distances[if is_dense { row - span.start } else { place }];
     let mut counts = vec![0_usize; signs.len() * 64 + 1];
-    for distance in &distances {
-        counts[usize::from(*distance)] += 1;
-    }
+    passing.iter().enumerate().for_each(|(place, row)| counts[usize::from(distance_of(place, row))] += 1);
     let mut so_far = 0;
     let most = counts.iter().position(|count_of| {
         so_far += count_of;
@@ -91,13 +92,14 @@ fn by_signs(segment: &Segment, passing: &Bits, signs: &[u64], count: usize, simd
     });
     let most = most.expect("more pass than are wanted") as u16;
     let (mut best, mut as_good) = (Vec::with_capacity(2 * count), Vec::new());
-    for (row, distance) in rows.into_iter().zip(distances) {
+    passing.iter().enumerate().for_each(|(place, row)| {
+        let distance = distance_of(place, row);
         if distance < most {
             best.push(row);
         } else if distance == most && as_good.len() < count {
             as_good.push(row);
         }
-    }
+    });
     best.extend(as_good);
     best
 }

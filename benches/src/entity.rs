@@ -42,7 +42,7 @@ pub(crate) async fn run(mutations: u64) -> anyhow::Result<Report> {
         ["--archive-s3-endpoint", s3.endpoint()],
         ["--archive-s3-access-key-id", "annals"],
         ["--archive-s3-secret-access-key", "annals"],
-        ["--archive-flush-interval", "1s"],
+        ["--archive-flush-interval", "10s"],
     ];
     // Events alone: nothing else is asked, and search would take in everything.
     let mut server = Server::spawn_program("events", arguments.as_flattened())?;

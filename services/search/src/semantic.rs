@@ -84,7 +84,7 @@ async fn replace(
     let (stop, last) = (CancellationToken::new(), answering.now());
     let mut following = pin!(following.run(stop.clone()));
     let is_whole = tokio::select! {
-        () = &mut following => false,
+        () = &mut following => return,
         () = cancel.cancelled() => false,
         () = whole(&next, &last, &sources) => true,
     };
@@ -101,7 +101,7 @@ async fn replace(
         tracing::info!(embedder = next.model.embedder.name(), "vectors of this one answer now");
         // Queries that have it may wait for what is still to come.
         tokio::select! {
-            () = &mut following => {}
+            () = &mut following => return,
             () = cancel.cancelled() => {}
             () = unused(&last) => {}
         }
@@ -128,16 +128,9 @@ async fn whole(next: &Semantic, last: &Semantic, sources: &Sources) {
             None => tokio::time::sleep(PAUSE).await,
         }
     };
-    let mut arrived = next.vectors.arrived.clone();
-    loop {
-        let wanted = end.max(*last.vectors.arrived.borrow());
-        // Without a follower nothing arrives any more: the process ends.
-        let Ok(position) = arrived.wait_for(|position| *position >= wanted).await.map(|position| *position) else {
-            return std::future::pending().await;
-        };
-        if position >= *last.vectors.arrived.borrow() {
-            return;
-        }
+    // Not as queries wait: this is work that callers go before.
+    while *next.vectors.arrived.borrow() < end.max(*last.vectors.arrived.borrow()) {
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

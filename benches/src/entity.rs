@@ -96,7 +96,7 @@ pub(crate) async fn run(mutations: u64) -> anyhow::Result<Report> {
 async fn tried<T>(mut ask: impl AsyncFnMut() -> Result<T, Status>) -> anyhow::Result<T> {
     loop {
         match ask().await {
-            Err(status) if matches!(status.code(), Code::Cancelled | Code::Unavailable) => {}
+            Err(status) if matches!(status.code(), Code::Cancelled | Code::Unavailable | Code::Unknown) => {}
             answered => return answered.context("refused"),
         }
     }

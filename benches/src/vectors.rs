@@ -75,7 +75,7 @@ pub(crate) async fn run(count: usize) -> anyhow::Result<Report> {
     let moved = clients.measure(&points, &queries, Among::All).await?;
     let after = format!("after {ROUNDS} rounds of writing half of them anew");
     let change = all.recall - moved.recall;
-    report.push(ratio(&format!("recall {after}, against before"), moved.recall, all.recall, 0.002 / change.max(1e-9)));
+    report.push(ratio(&format!("recall {after}, against before"), moved.recall, all.recall, 0.002 / change.max(0.001)));
     report.push(ratio(
         &format!("searches a second {after}"),
         moved.rate(),

@@ -2,7 +2,7 @@
 //! these are: in the journal, in fresh files of the archive, in merged ones.
 //!
 //! A size that takes an hour (`--nocapture` shows the seed and how far it is):
-//! `ANNALS_FOLD_MUTATIONS=100000 ANNALS_FOLD_NAMES=1000 ANNALS_FOLD_INSTANTS=10000 cargo test -p events --lib fold_test`
+//! `ANNALS_FOLD_MUTATIONS=100000 ANNALS_FOLD_NAMES=1000 ANNALS_FOLD_INSTANTS=10000 cargo test --release --workspace --lib fold_test`
 
 mod config;
 

@@ -29,6 +29,8 @@ const MESSAGE: usize = 500;
 /// The latest moment of a kill after a load has begun.
 const LATEST: u64 = 1_500_000;
 const MARK: &str = "mark";
+/// What an index that was killed may take, also on a machine that does other things.
+const CATCH_UP: Duration = Duration::from_mins(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_kills_all_is_found_that_is_there() {
@@ -132,6 +134,8 @@ async fn check(cluster: &Cluster, round: u64) -> anyhow::Result<usize> {
                 wait_for: wait_for.clone(),
                 ..SearchRequest::default()
             };
+            let mut request = tonic::Request::new(request);
+            request.set_timeout(CATCH_UP);
             let hits = search.search(request).await?.into_inner().hits;
             let found: BTreeSet<String> = hits.into_iter().map(|hit| hit.key.unwrap_or_default().id).collect();
             let (lost, ghosts): (Vec<_>, Vec<_>) =

@@ -25,7 +25,7 @@ use tonic::transport::{Channel, Endpoint};
 use self::points::{Among, DIMENSION, Points, SHARES};
 use crate::{
     report::{Report, Row},
-    server::Server,
+    server::{Server, body, http_client},
 };
 
 const TOP_K: usize = 10;
@@ -51,8 +51,7 @@ pub(crate) async fn run(count: usize) -> anyhow::Result<Report> {
     let newest = clients.import(&points, &numbers, |number| format!("p{}", points.shares(number).1)).await?;
     clients.near(&queries[0], Among::All, newest).await?;
     let rate = count as f64 / started.elapsed().as_secs_f64();
-    // What was written last moves to the disk.
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    on_the_disk(&server).await?;
     let (disk, memory) = (bytes_in(&vectors_of(&server))?, server.resident_bytes()?);
     let all = clients.measure(&points, &queries, Among::All).await?;
     let name = format!("{count} vectors of {DIMENSION} numbers");
@@ -71,7 +70,7 @@ pub(crate) async fn run(count: usize) -> anyhow::Result<Report> {
         let newest = clients.import(&points, &moved, |number| format!("p{}", points.shares(number).1)).await?;
         clients.near(&queries[0], Among::All, newest).await?;
     }
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    on_the_disk(&server).await?;
     let moved = clients.measure(&points, &queries, Among::All).await?;
     let after = format!("after {ROUNDS} rounds of writing half of them anew");
     let change = all.recall - moved.recall;
@@ -108,7 +107,7 @@ async fn many_namespaces(points: &Points, query: &[f32], memory: u64) -> anyhow:
     let numbers: Vec<usize> = (0..points.len()).collect();
     let newest = clients.import(points, &numbers, |number| format!("n{}", number / OF_SMALL)).await?;
     clients.near(query, Among::All, newest).await?;
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    on_the_disk(&server).await?;
     let more = server.resident_bytes()?.saturating_sub(memory) as f64 / f64::from(1 << 20);
     server.end()?;
     server.restart()?;
@@ -247,6 +246,22 @@ impl Measured {
             bounds: Some((1.0, 1.0)),
         }
     }
+}
+
+/// Returns once search has nothing in memory that is not on the disk.
+async fn on_the_disk(server: &Server) -> anyhow::Result<()> {
+    const GAUGE: &str = "annals_search_names_in_memory{index=\"search-vectors\"} ";
+    let (client, page) = (http_client(), format!("{}/_/metrics", server.url()).parse::<http::Uri>()?);
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_mins(1) {
+        let metrics = body(client.get(page.clone()).await?).await?;
+        let names = std::str::from_utf8(&metrics)?.lines().find_map(|line| line.strip_prefix(GAUGE));
+        if names.context("search says how much it has in memory")? == "0" {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    anyhow::bail!("what was written is not on the disk after a minute")
 }
 
 /// Clients of a server that was just started, once it answers.

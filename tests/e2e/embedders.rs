@@ -1,10 +1,10 @@
 //! Vectors by a model here, by an endpoint that comes and goes, and by clients.
 
-use harness::http::Answer;
 use harness::{
     backends,
     cluster::{Cluster, Setup, Topology},
-    embeddings::Embeddings,
+    embeddings::OfWords,
+    http::Answer,
 };
 use http::Method;
 use proto::{
@@ -25,7 +25,7 @@ fn model() -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_means_alike_is_found_by_a_model() {
-    for topology in [Topology::AllInOne, Topology::Separate] {
+    for topology in BOTH {
         let mut cluster = Setup::new(topology).search_setting("ANNALS_EMBEDDER", model()).start().await;
         put(&cluster, "/town/one", "Physician", "treats patients").await;
         put(&cluster, "/town/two", "Baker", "makes bread").await;
@@ -42,11 +42,11 @@ async fn what_means_alike_is_found_by_a_model() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endpoint_that_is_away_keeps_nothing_else_up() {
     for topology in BOTH {
-        let endpoint = Embeddings::start();
+        let endpoint = OfWords::start();
         let mut cluster = Setup::new(topology)
             .search_setting("ANNALS_EMBEDDER", endpoint.url())
             .search_setting("ANNALS_EMBEDDER_MODEL", "small")
-            .search_setting("ANNALS_EMBEDDER_DIMENSION", Embeddings::DIMENSION.to_string())
+            .search_setting("ANNALS_EMBEDDER_DIMENSION", OfWords::DIMENSION.to_string())
             .start()
             .await;
         put(&cluster, "/harbour/one", "Crane", "").await;
@@ -62,14 +62,14 @@ async fn an_endpoint_that_is_away_keeps_nothing_else_up() {
         assert!(refused.text().contains("EMBEDDER_UNAVAILABLE"), "{}", refused.text());
 
         // A vector of another model is none.
-        endpoint.answer_of(Embeddings::DIMENSION + 1);
+        endpoint.answer_of(OfWords::DIMENSION + 1);
         endpoint.answer_with(200);
         assert_eq!(cluster.http().get(&format!("/_/search?{near}")).await.status, 503);
         cluster.kill_and_restart("search").await;
         assert_eq!(found(&cluster, &format!("q=pilot&wait_for={ulid}")).await, ["three"]);
         cluster.http().get("/_/readyz").await.expect(200);
 
-        endpoint.answer_of(Embeddings::DIMENSION);
+        endpoint.answer_of(OfWords::DIMENSION);
         let of_three = format!("q=a+pilot&mode=semantic&top_k=1&wait_for={ulid}");
         assert_eq!(found(&cluster, &of_three).await, ["three"]);
         let like = cluster.http().get("/harbour/one?view=similar&mode=semantic").await.expect(200).json();
@@ -81,10 +81,10 @@ async fn an_endpoint_that_is_away_keeps_nothing_else_up() {
 async fn those_of_another_embedder_answer_once_they_are_whole() {
     const THINGS: usize = 300;
     for topology in BOTH {
-        let endpoint = Embeddings::start();
+        let endpoint = OfWords::start();
         let mut cluster = Setup::new(topology)
             .search_setting("ANNALS_EMBEDDER_MODEL", "small")
-            .search_setting("ANNALS_EMBEDDER_DIMENSION", Embeddings::DIMENSION.to_string())
+            .search_setting("ANNALS_EMBEDDER_DIMENSION", OfWords::DIMENSION.to_string())
             .start()
             .await;
         let mut newest = String::new();

@@ -1,45 +1,37 @@
 //! Owns the reading of the environment for these tests: how long the loops run, and by which random
 //! numbers.
 
-const ROUNDS: &str = "ANNALS_CRASH_ROUNDS";
-const SEED: &str = "ANNALS_CRASH_SEED";
-const STORE_FAULT_ROUNDS: &str = "ANNALS_STORE_FAULT_ROUNDS";
-const STORE_FAULT_SEED: &str = "ANNALS_STORE_FAULT_SEED";
-const SEARCH_ROUNDS: &str = "ANNALS_SEARCH_FAULT_ROUNDS";
-const SEARCH_SEED: &str = "ANNALS_SEARCH_FAULT_SEED";
-
 /// How many times the crash loop kills.
-#[expect(clippy::disallowed_methods, reason = "the one home of these tests' settings")]
 pub(crate) fn crash_rounds() -> anyhow::Result<u64> {
-    Ok(std::env::var(ROUNDS).as_deref().unwrap_or("200").parse()?)
+    Ok(number("ANNALS_CRASH_ROUNDS")?.unwrap_or(200))
 }
 
 /// The seed of a loop that shall be repeated.
-#[expect(clippy::disallowed_methods, reason = "the one home of these tests' settings")]
 pub(crate) fn crash_seed() -> anyhow::Result<Option<u64>> {
-    Ok(std::env::var(SEED).ok().map(|seed| seed.parse()).transpose()?)
+    number("ANNALS_CRASH_SEED")
 }
 
 /// How many times each fault of the object store meets each kind of call.
-#[expect(clippy::disallowed_methods, reason = "the one home of these tests' settings")]
 pub(crate) fn store_fault_rounds() -> anyhow::Result<u64> {
-    Ok(std::env::var(STORE_FAULT_ROUNDS).as_deref().unwrap_or("1").parse()?)
+    Ok(number("ANNALS_STORE_FAULT_ROUNDS")?.unwrap_or(1))
 }
 
 /// The seed of a campaign that shall be repeated.
-#[expect(clippy::disallowed_methods, reason = "the one home of these tests' settings")]
 pub(crate) fn store_fault_seed() -> anyhow::Result<Option<u64>> {
-    Ok(std::env::var(STORE_FAULT_SEED).ok().map(|seed| seed.parse()).transpose()?)
+    number("ANNALS_STORE_FAULT_SEED")
 }
 
 /// How many times search is killed under load.
-#[expect(clippy::disallowed_methods, reason = "the one home of these tests' settings")]
 pub(crate) fn search_rounds() -> anyhow::Result<u64> {
-    Ok(std::env::var(SEARCH_ROUNDS).as_deref().unwrap_or("6").parse()?)
+    Ok(number("ANNALS_SEARCH_FAULT_ROUNDS")?.unwrap_or(6))
 }
 
 /// The seed of rounds that shall be repeated.
-#[expect(clippy::disallowed_methods, reason = "the one home of these tests' settings")]
 pub(crate) fn search_seed() -> anyhow::Result<Option<u64>> {
-    Ok(std::env::var(SEARCH_SEED).ok().map(|seed| seed.parse()).transpose()?)
+    number("ANNALS_SEARCH_FAULT_SEED")
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one home of these tests' settings")]
+fn number(variable: &str) -> anyhow::Result<Option<u64>> {
+    Ok(std::env::var(variable).ok().map(|number| number.parse()).transpose()?)
 }

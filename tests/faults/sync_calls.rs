@@ -271,6 +271,22 @@ async fn what_a_failed_sync_may_have_written_is_cut_for_good() {
     }
 }
 
+/// A segment has its first records when it gets its name, and the sync of that fails although it was done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_refused_with_a_new_segment_does_not_come_back() {
+    let mut summary = Summary::default();
+    let mut life = Life::new(dice()).expect("a machine");
+    let switch = life.machine.disk.failing("data/events/journal", Operation::Synced, Failure::Io);
+    let server = life.revive(false, &mut summary).await.expect("it starts");
+    switch.on().expect("a file");
+    life.work(Load::Appends, &server, 60).await.expect("it answers");
+    assert!(life.machine.log().contains("the journal refused appends"), "no segment was full");
+    server.running.kill().expect("it runs");
+    switch.off().expect("a file");
+    life.lose_power(&mut summary).expect("a disk");
+    life.end(&mut summary).await.expect("nothing is lost, and nothing that was refused is there");
+}
+
 /// SQLite's own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_any_one_sync_of_sqlite_the_loop_fails() {

@@ -110,7 +110,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Bench { arguments } => bench(&workspace, &arguments),
         Task::Eval => {
-            workspace.cargo(["build", "--release", "--bin", "annals", "--bin", "events", "--bin", "benches"]).run()?;
+            workspace.cargo(["build", "--release", "--bin", "annals", "--bin", "benches"]).run()?;
             let model = Backends::install(&workspace)?.model()?;
             workspace
                 .cargo(["run", "--release", "--quiet", "--bin", "benches", "--", "eval", "--model"])

@@ -1,4 +1,4 @@
-//! `annals embedder check`: whether a model works, and how fast. Talks to no server.
+//! `annals embedder check`: whether a model works, and how fast. Talks to no server of Annals.
 
 use clap::Subcommand;
 use search::{Checked, Chosen, Dimension, EmbedderAt};

@@ -6,7 +6,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-
 use serve::config::{Secret, Setting};
 
 use crate::index::is_model;

@@ -125,7 +125,6 @@ impl<T: OfTenant> Follower<T> {
                 self.readiness.clear(self.name);
             }
             let (names, bytes) = self.index.in_memory();
-            metrics::gauge!("annals_search_names_in_memory", "index" => self.name).set(names as f64);
             let is_old = oldest.is_some_and(|oldest| Instant::now() >= oldest + LONGEST);
             if names >= MOST_NAMES || bytes >= MOST_BYTES || is_old {
                 self.blocking(Index::checkpoint).await?;
@@ -133,6 +132,7 @@ impl<T: OfTenant> Follower<T> {
             } else if names > 0 {
                 oldest = oldest.or_else(|| Some(Instant::now()));
             }
+            metrics::gauge!("annals_search_names_in_memory", "index" => self.name).set(self.index.in_memory().0 as f64);
         }
     }
 

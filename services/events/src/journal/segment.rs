@@ -24,7 +24,11 @@ pub(crate) fn path_of(dir: &Path, first: u64) -> PathBuf {
 /// replaced.
 pub(super) fn create(dir: &Path, identity: Identity, first: u64, records: &[u8]) -> Result<File, OpenError> {
     let path = path_of(dir, first);
-    disk::create_durably(&path, &[&header(identity, first), records].concat()).map_err(OpenError::io(&path))?;
+    if let Err(error) = disk::create_durably(&path, &[&header(identity, first), records].concat()) {
+        // Where only its name is not durable, it has records that are refused now: they must not come back.
+        let _ = cut(&path, SEGMENT_HEADER);
+        return Err(OpenError::io(&path)(error));
+    }
     OpenOptions::new().read(true).write(true).open(&path).map_err(OpenError::io(&path))
 }
 

@@ -151,18 +151,21 @@ impl<'a> Matrix<'a> {
             "SearchService" => &self.doors.search,
             other => panic!("say here where {other} is called"),
         };
-        if cell.path.last().is_none_or(|field| field.name() != "wait_for") {
-            let mut answer = door.call(&cell.method, request.clone(), cell.number, None).await;
+        let ask = async |timeout| {
+            let mut answer = door.call(&cell.method, request.clone(), cell.number, timeout).await;
             for _ in 0..LOST {
                 if !answer.is_lost() {
                     break;
                 }
-                answer = door.call(&cell.method, request.clone(), cell.number, None).await;
+                answer = door.call(&cell.method, request.clone(), cell.number, timeout).await;
             }
-            return answer;
+            answer
+        };
+        if cell.path.last().is_none_or(|field| field.name() != "wait_for") {
+            return ask(None).await;
         }
         for timeout in IN_VAIN {
-            let answer = door.call(&cell.method, request.clone(), cell.number, Some(timeout)).await;
+            let answer = ask(Some(timeout)).await;
             if !answer.is_none() {
                 return answer;
             }

@@ -2,7 +2,8 @@
 
 use prost::Message as _;
 
-const PROTOS: [&str; 7] = [
+const PROTOS: [&str; 8] = [
+    "annals/common/v1/filter.proto",
     "annals/common/v1/key.proto",
     "annals/common/v1/reason.proto",
     "annals/things/v1/thing.proto",

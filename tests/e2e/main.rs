@@ -14,6 +14,7 @@ mod foreign;
 mod isolation;
 mod onet;
 mod past;
+mod queries;
 mod relationships;
 mod search;
 mod streams;

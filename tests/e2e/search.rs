@@ -1,7 +1,7 @@
 //! Things found by their words and vectors: at once after a write, as they are now, across kills.
 
 use harness::cluster::Cluster;
-use proto::search::v1::SearchRequest;
+use proto::{common::v1::FieldFilter, search::v1::SearchRequest};
 use serde_json::{Value, json};
 use tonic_types::StatusExt as _;
 
@@ -145,6 +145,11 @@ async fn a_hit_says_where_the_words_are(cluster: &mut Cluster) {
 async fn a_request_that_cannot_be_answered_is_refused_with_field_and_rule(cluster: &mut Cluster) {
     let mut search = cluster.search().await;
     let good = || SearchRequest { query: "crane".into(), ..Default::default() };
+    let filter = |path: &str, any_of: &[&str]| FieldFilter {
+        path: path.into(),
+        any_of: any_of.iter().map(|value| (*value).to_owned()).collect(),
+        ..Default::default()
+    };
     for (request, field) in [
         (SearchRequest { query: String::new(), ..good() }, "query"),
         (SearchRequest { query: " -- ".into(), ..good() }, "query"),
@@ -158,6 +163,11 @@ async fn a_request_that_cannot_be_answered_is_refused_with_field_and_rule(cluste
         (SearchRequest { types: vec![String::new()], ..good() }, "types[0]"),
         (SearchRequest { types: vec!["T".into(); 17], ..good() }, "types"),
         (SearchRequest { wait_for: "yesterday".into(), ..good() }, "wait_for"),
+        (SearchRequest { fields: vec![filter("city", &[])], ..good() }, "fields[0].path"),
+        (SearchRequest { fields: vec![filter("/city", &["Berlin"])], ..good() }, "fields[0].any_of[0]"),
+        (SearchRequest { fields: vec![filter("/city", &[]); 17], ..good() }, "fields"),
+        (SearchRequest { facets: vec!["types".into()], ..good() }, "facets[0]"),
+        (SearchRequest { facets: vec!["ns".into(); 9], ..good() }, "facets"),
     ] {
         let status = search.search(request).await.expect_err(field);
         assert_eq!(status.code(), tonic::Code::InvalidArgument, "{status:?}");
@@ -165,7 +175,9 @@ async fn a_request_that_cannot_be_answered_is_refused_with_field_and_rule(cluste
         let violations = details.bad_request().expect("a field and a rule").field_violations.clone();
         assert_eq!(violations[0].field, field, "{violations:?}");
     }
-    for query in ["", "q=", "q=crane&top_k=0", "q=crane&mode=psychic", "q=crane&updated_from=soon"] {
+    for query in
+        ["", "q=", "q=crane&top_k=0", "q=crane&mode=psychic", "q=crane&updated_from=soon", "q=crane&where=city"]
+    {
         cluster.http().get(&format!("/_/search?{query}")).await.expect(400);
     }
     let problem = cluster.http().get("/_/search?q=crane&topk=3").await.expect(400).json();

@@ -15,7 +15,7 @@ pub(crate) use self::{
     aggregate::aggregate,
     diff::diff,
     event::{Follow, events},
-    hit::hits,
+    hit::found,
     page::{history, relationships, things},
     state::{deleted, linked, namespace, relationship, thing, written},
 };

@@ -6,10 +6,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use domain::{Timestamp, TypeName, Variant};
+use domain::{FieldFilter, Timestamp, TypeName, Variant};
 use proto::{
     common::v1::EntityKind,
-    convert::timestamp_to_wire,
+    convert::{field_filter_to_wire, timestamp_to_wire},
     search::v1::{self as wire, SearchRequest, SimilarRequest},
 };
 
@@ -29,6 +29,8 @@ Examples:
   annals search lihgthouse keeping --mode hybrid
   annals search crane --json
   annals search --mode semantic --vector query.json
+  annals search crane --where /city=Berlin --where '/year>=1900' --facet type --facet /city
+  annals search crane --explain
 
 One word that matches is enough; more rank higher. Of a word that nothing has, what is one letter away is found.
 What is in quotes is found as it stands, what ends with a star by its beginning. Words of another form match:
@@ -42,6 +44,10 @@ pub(crate) struct Args {
     /// standard input.
     #[arg(long, value_name = "FILE")]
     vector: Option<PathBuf>,
+
+    /// Count the things that match: by ns, by type, or by a field of data (/city); may be given more than once.
+    #[arg(long, value_name = "ns|type|PATH")]
+    facet: Vec<String>,
 
     #[command(flatten)]
     which: Which,
@@ -94,6 +100,19 @@ struct Which {
     #[arg(long, value_name = "TIME")]
     updated_until: Option<Timestamp>,
 
+    /// Only things whose data fulfils this: /city=Berlin, '/year>=1900', '/year<2000', /city (there is one), '!/city' (there is
+    /// none); may be given more than once. A value is what it is in JSON, else the text itself.
+    #[arg(long, value_name = "CONDITION")]
+    r#where: Vec<FieldFilter>,
+
+    /// Say how scores are made.
+    #[arg(long)]
+    explain: bool,
+
+    /// What follows the hits of an answer: the token that it ended with.
+    #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
+    page_token: String,
+
     /// How many.
     #[arg(long, default_value = "10", value_parser = clap::value_parser!(i32).range(1..=1_000))]
     top_k: i32,
@@ -116,11 +135,10 @@ enum Mode {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Result<()> {
-    let Args { query, vector, which } = args;
+    let Args { query, vector, facet, which } = args;
     let vector = vector.as_deref().map_or(Ok(Vec::new()), read_vector)?;
-    let request = SearchRequest { query: query.join(" "), vector, ..which.request() };
-    let answer = client.search().search(request).await?.into_inner();
-    render::hits(&answer.hits, is_json);
+    let request = SearchRequest { query: query.join(" "), vector, facets: facet, ..which.request() };
+    render::found(&client.search().search(request).await?.into_inner(), is_json);
     Ok(())
 }
 
@@ -129,9 +147,23 @@ pub(crate) async fn run_similar(args: Similar, client: Client, is_json: bool) ->
     let Similar { name, variant, which } = args;
     let key = client.resolve(&name.with_variant(variant)?, EntityKind::Thing, None).await?.key;
     let SearchRequest { mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for, .. } =
-        which.request();
-    let request = SimilarRequest { key, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for };
-    render::hits(&client.search().similar(request).await?.into_inner().hits, is_json);
+        which.clone().request();
+    let SearchRequest { fields, page_token, explain, .. } = which.request();
+    let request = SimilarRequest {
+        key,
+        mode,
+        ns,
+        ns_prefix,
+        types,
+        updated_from,
+        updated_until,
+        top_k,
+        wait_for,
+        fields,
+        page_token,
+        explain,
+    };
+    render::found(&client.search().similar(request).await?.into_inner(), is_json);
     Ok(())
 }
 
@@ -149,7 +181,19 @@ fn read_vector(file: &Path) -> anyhow::Result<Vec<f32>> {
 impl Which {
     /// Of any query.
     fn request(self) -> SearchRequest {
-        let Self { mode, ns, under, r#type, updated_from, updated_until, top_k, wait_for } = self;
+        let Self {
+            mode,
+            ns,
+            under,
+            r#type,
+            updated_from,
+            updated_until,
+            r#where,
+            explain,
+            page_token,
+            top_k,
+            wait_for,
+        } = self;
         let name = |ns: Option<NamespaceName>| ns.map(|NamespaceName(ns)| ns.to_string()).unwrap_or_default();
         let mode = match mode {
             Mode::Lexical => wire::Mode::Lexical,
@@ -157,16 +201,18 @@ impl Which {
             Mode::Hybrid => wire::Mode::Hybrid,
         };
         SearchRequest {
-            query: String::new(),
             mode: mode.into(),
             ns: name(ns),
             ns_prefix: name(under),
             types: r#type.iter().map(ToString::to_string).collect(),
             updated_from: updated_from.map(timestamp_to_wire),
             updated_until: updated_until.map(timestamp_to_wire),
+            fields: r#where.iter().map(field_filter_to_wire).collect(),
+            explain,
+            page_token,
             top_k,
             wait_for,
-            vector: Vec::new(),
+            ..SearchRequest::default()
         }
     }
 }

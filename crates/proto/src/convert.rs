@@ -5,6 +5,7 @@ mod aggregate;
 mod diff;
 mod event;
 mod event_as_of;
+mod field_filter;
 mod key;
 mod mutation;
 mod patch;
@@ -16,6 +17,7 @@ pub use aggregate::{bucket_width, column, column_name, columns, measure, measure
 pub use diff::change_to_wire;
 pub use event::{NewEvent, event_from_wire, event_to_wire, new_event};
 pub use event_as_of::{as_of, as_of_to_wire};
+pub use field_filter::{field_filter, field_filter_to_wire};
 pub use key::{canonical_key, key_to_wire, name_to_wire, reference};
 pub use mutation::{mutation, mutation_event, mutation_to_wire, state_to_wire};
 pub use patch::{Edit, ThingPatch, thing_patch};

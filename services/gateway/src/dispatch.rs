@@ -103,6 +103,10 @@ async fn answer(gateway: &Gateway, call: &Call, route: Route<'_>, body: Body) ->
             Method::POST => search::read_near(gateway, call, body).await,
             _ => Err(Problem::method_not_allowed("GET, HEAD, POST")),
         },
+        Route::Complete => {
+            only_read(method)?;
+            search::complete(gateway, call).await
+        }
         Route::Landing => {
             only_read(method)?;
             Ok(reply::json(StatusCode::OK, openapi::landing()))

@@ -24,7 +24,7 @@ pub(crate) use thing::{read_patch, read_thing};
 // A program that talks gRPC shows and reads the same JSON.
 pub use aggregate::aggregate;
 pub use event::{event, read_line};
-pub use hit::hit;
+pub use hit::found;
 pub use mutation::{changes, mutation};
 pub use namespace::namespace;
 pub use relationship::relationship;

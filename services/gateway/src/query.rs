@@ -1,6 +1,7 @@
 //! The parameters of a URL.
 //!
-//! Owns their decoding and shapes. An unknown or doubled one is refused: it would be ignored silently otherwise.
+//! Owns their decoding and shapes. An unknown one is refused, and one that is doubled but a condition: it would be ignored silently
+//! otherwise.
 
 use std::str::FromStr;
 
@@ -11,6 +12,9 @@ use serve::Refusal;
 
 use crate::json;
 use crate::problem::Problem;
+
+/// A condition on a field: there may be several.
+pub(crate) const WHERE: &str = "where";
 
 /// Decoded parameters (`+` is a space).
 pub(crate) struct Query(Vec<(String, String)>);
@@ -29,7 +33,7 @@ impl Query {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name).ok_or_else(|| Invalid::new("query", "must be UTF-8"))?;
             let value = decode(value).ok_or_else(|| Invalid::new(&name, "must be UTF-8"))?;
-            if parameters.iter().any(|(known, _)| *known == name) {
+            if name != WHERE && parameters.iter().any(|(known, _)| *known == name) {
                 return Err(Invalid::new(name, "must be given once"));
             }
             parameters.push((name, value));
@@ -48,6 +52,11 @@ impl Query {
     /// The text of a parameter.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The texts of a parameter that may be there several times.
+    pub(crate) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The text of a parameter; empty if it is not there.

@@ -25,6 +25,8 @@ pub(crate) enum Route<'a> {
     Tail,
     /// `/_/search`.
     Search,
+    /// `/_/complete`.
+    Complete,
     /// `/_/openapi.json`.
     OpenApi,
     /// `/_/reasons/{reason}`.
@@ -57,6 +59,7 @@ impl<'a> Route<'a> {
             "events/aggregate" => return Self::Aggregate,
             "events/tail" => return Self::Tail,
             "search" => return Self::Search,
+            "complete" => return Self::Complete,
             "openapi.json" => return Self::OpenApi,
             "style.css" => return Self::Style,
             _ => {}
@@ -81,6 +84,7 @@ impl<'a> Route<'a> {
             Self::Aggregate => "/_/events/aggregate",
             Self::Tail => "/_/events/tail",
             Self::Search => "/_/search",
+            Self::Complete => "/_/complete",
             Self::OpenApi => "/_/openapi.json",
             Self::Reason(_) => "/_/reasons/{reason}",
             Self::Style => "/_/style.css",
@@ -115,6 +119,7 @@ mod tests {
         assert_eq!(Route::of("/_/events/aggregate"), Route::Aggregate);
         assert_eq!(Route::of("/_/events/tail"), Route::Tail);
         assert_eq!(Route::of("/_/search"), Route::Search);
+        assert_eq!(Route::of("/_/complete"), Route::Complete);
         assert_eq!(Route::of("/_/relationships/onet/a/b"), Route::Relationship("/onet/a/b"));
         assert_eq!(Route::of("/_/namespaces/github.com/repos"), Route::Namespace("github.com/repos"));
         assert_eq!(Route::of("/_/reasons/NOT_FOUND"), Route::Reason("NOT_FOUND"));

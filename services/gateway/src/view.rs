@@ -117,6 +117,7 @@ mod tests {
             "view=relationships&direction=outgoing&type=uses",
             "view=diff&from=2026-01-31T09:30:00Z",
             "view=similar&mode=hybrid&ns=onet&top_k=3",
+            "view=similar&where=/n>=3&where=!/m&explain=true&page_token=x",
         ] {
             assert_eq!(status(raw), None, "{raw}");
         }
@@ -135,6 +136,7 @@ mod tests {
             "view=relationships&direction=up",
             "view=similar&q=word",
             "view=similar&mode=both",
+            "view=similar&where=n",
             "variant=ES_MX",
         ] {
             assert_eq!(status(raw), Some(400), "{raw}");

@@ -2,6 +2,8 @@
 
 use domain::{Data, Json, Key, Thing, Timestamp, TypeName, Visibility, json};
 
+use crate::facts::Facts;
+
 /// The texts of a thing, in the order of [`Document::texts`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Field {
@@ -26,14 +28,6 @@ impl Field {
         }
     }
 
-    /// Words that a text has, about.
-    pub(crate) fn usual_length(self) -> u64 {
-        match self {
-            Self::Title | Self::Id => 4,
-            Self::Content | Self::Data => 48,
-        }
-    }
-
     /// Its name in the index.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -53,6 +47,8 @@ pub(crate) struct Document {
     pub(crate) visibility: Visibility,
     pub(crate) updated_at: Timestamp,
     pub(crate) texts: Texts,
+    /// What is known of the fields of its data.
+    pub(crate) facts: Facts,
     /// The vector that a client gave, where those count.
     pub(crate) embedding: Option<Vec<f32>>,
 }
@@ -70,6 +66,7 @@ impl Document {
             visibility: thing.body.visibility,
             updated_at: thing.updated_at(),
             texts: texts(&thing.key, content, thing.body.data.as_ref().map(Data::as_str)),
+            facts: thing.body.data.as_ref().map(|data| Facts::of(data.as_str())).unwrap_or_default(),
             embedding: None,
         }
     }

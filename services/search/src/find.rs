@@ -1,13 +1,14 @@
 //! Finds things: asks the indexes, then things, which of what they found is there for the caller.
 //!
-//! Owns that an answer has as many hits as were asked for, if there are so many. Never shows what things does not give.
+//! Owns that an answer has as many hits as were asked for, if there are so many, and that none is told twice or left out from
+//! page to page. Never shows what things does not give.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
 };
 
-use domain::{Key, Namespace};
+use domain::Key;
 use http::HeaderMap;
 use proto::{
     common::v1::Visibility as WireVisibility,
@@ -15,15 +16,14 @@ use proto::{
     search::v1 as wire,
     things::v1::{BatchGetThingsRequest, BatchGetThingsResponse, Thing},
 };
-use serve::{Caller, Refusal, deadline::Deadline};
+use serve::{Caller, Refusal, deadline::Deadline, page::Binding};
 
 use crate::{
     Search,
-    combine::combine,
     document::texts_of,
-    index::{self, Embedder, Filter, Found, Matching, Model, Nearest, Sight, Texts, Vectors},
-    query::Clause,
-    semantic::Semantic,
+    index::{Counted, Embedder, Error, Found, Model, OfTenant as _},
+    look::{Asked, Mode},
+    ranking::{Id, Page, Ranking},
     snippet::{Snippet, Words},
 };
 
@@ -33,91 +33,101 @@ const BATCH: usize = 1_000;
 const SPARE: usize = 16;
 /// How often the index is asked for more, each time for four times as many.
 const ROUNDS: usize = 5;
-/// Where two rankings become one, each is this long at least: what is good in both may be the best in neither.
-const LEAST_OF_EACH: usize = 100;
+/// How many hits are told of one question, on all pages.
+const DEEPEST: usize = 10_000;
 
-/// Which things.
-pub(crate) struct Asked {
-    /// The vectors that are looked at.
-    pub(crate) semantic: Arc<Semantic>,
-    pub(crate) mode: Mode,
-    pub(crate) clauses: Vec<Clause>,
-    /// Of the model's dimension. Empty where only words count.
-    pub(crate) vector: Vec<f32>,
-    /// Of one, where both count.
-    pub(crate) lexical_weight: f32,
-    pub(crate) filter: Filter,
-    pub(crate) top_k: usize,
-    /// The thing that others are to be like, which is none of them.
-    pub(crate) but: Option<Key>,
+/// Who asks, which page, and until when.
+pub(crate) struct Call<'a> {
+    pub(crate) caller: &'a Caller,
+    /// Say who calls.
+    pub(crate) headers: &'a HeaderMap,
+    /// All that makes the answer, but its page.
+    pub(crate) question: Vec<u8>,
+    /// Empty for the first.
+    pub(crate) page_token: String,
+    pub(crate) deadline: Deadline,
 }
 
-/// How things are looked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Mode {
-    Lexical,
-    Semantic,
-    Hybrid,
-}
-
-impl Asked {
-    fn look(
-        &self,
-        texts: Option<&Texts>,
-        vectors: Option<&Vectors>,
-        sight: Sight<'_>,
-        limit: usize,
-    ) -> Result<Vec<Found>, index::Error> {
-        let Self { semantic: _, mode, clauses, vector, lexical_weight, filter, top_k: _, but } = self;
-        let matching = |limit| {
-            let matching = Matching { clauses, filter, sight, limit };
-            texts.map_or(Ok(Vec::new()), |texts| texts.matching(&matching))
-        };
-        let nearest = |limit| {
-            let nearest = Nearest { vector, filter, sight, limit };
-            vectors.map_or(Vec::new(), |vectors| vectors.nearest(&nearest))
-        };
-        match mode {
-            Mode::Lexical => matching(limit),
-            Mode::Semantic => Ok(nearest(limit)),
-            Mode::Hybrid => {
-                let each = limit.max(LEAST_OF_EACH);
-                let wanted = Nearest { vector, filter, sight, limit: each };
-                let cosines =
-                    |keys: &[&Key]| vectors.map_or(vec![None; keys.len()], |vectors| vectors.scores(keys, &wanted));
-                let mut both = combine(&matching(each)?, &nearest(each), but.as_ref(), *lexical_weight, cosines);
-                both.truncate(limit);
-                Ok(both)
-            }
-        }
-    }
-}
+/// What things say of the names that were asked of them; none is not there for the caller.
+type Read = HashMap<Key, Option<wire::Hit>>;
 
 impl Search {
-    /// The best hits, one for each thing. `headers` say who calls.
-    pub(crate) async fn find(
-        &self,
-        caller: &Caller,
-        headers: &HeaderMap,
-        asked: Asked,
-        deadline: Deadline,
-    ) -> Result<Vec<wire::Hit>, Refusal> {
+    /// The best hits, one for each thing.
+    pub(crate) async fn find(&self, call: Call<'_>, asked: Asked) -> Result<wire::SearchResponse, Refusal> {
+        let Call { caller, headers: _, question, page_token, deadline: _ } = &call;
+        let binding = Binding::new(&caller.tenant, &[b"search", question]);
+        let page = binding.position(page_token, Page::from_bytes)?;
+        // Before anything is looked at: what is kept is at least as new.
+        let now = || Page { id: Id::new(caller, question, self.versions(caller, &asked)), told: 0 };
+        let Page { id, told } = page.filter(|page| page.told <= DEEPEST).unwrap_or_else(now);
         let asked = Arc::new(asked);
-        let mut read = HashMap::new();
-        let mut limit = asked.top_k + SPARE;
-        for round in 1.. {
-            let found = self.look(caller, &asked, limit).await?;
-            let is_all = found.len() < limit;
-            let mut named: HashSet<_> = asked.but.iter().map(Key::name).collect();
-            let best: Vec<_> = found.into_iter().filter(|found| named.insert(found.key.name())).collect();
-            self.read(caller, headers, &asked, &best, &mut read, deadline).await?;
-            let hits: Vec<_> = best.iter().filter_map(|found| hit(found, &read)).take(asked.top_k).collect();
-            if hits.len() == asked.top_k || is_all || round == ROUNDS {
-                return Ok(hits);
+        let mut ranking = match self.rankings.get(id, caller) {
+            Some(kept) => kept,
+            None => self.look(caller, &asked, told + asked.top_k + SPARE).await?,
+        };
+        let told = told.min(ranking.found.len());
+        let before: Vec<Found> = ranking.found[..told].to_vec();
+        let (mut read, mut limit, mut round) = (Read::new(), told + asked.top_k + SPARE, 1);
+        let count = loop {
+            let count = self.hits(&call, &asked, &before, &mut ranking, &mut read).await?;
+            if count == asked.top_k || ranking.is_whole || round == ROUNDS {
+                break count;
             }
-            limit *= 4;
+            (limit, round) = (4 * limit, round + 1);
+            ranking = self.look(caller, &asked, limit).await?;
+            let known: HashSet<_> = before.iter().map(|found| &found.key).collect();
+            ranking.found.retain(|found| !known.contains(&found.key));
+            ranking.found.splice(..0, before.iter().cloned());
+        };
+        let end = told + count;
+        let mut hits: Vec<_> = ranking.found[told..end].iter().filter_map(|found| hit(found, &read)).collect();
+        if asked.explain {
+            let keys = ranking.found[told..end].iter().map(|found| found.key.clone()).collect();
+            let explanations = self.explain(caller, &asked, keys, ranking.best).await?;
+            for (hit, explanation) in hits.iter_mut().zip(explanations) {
+                hit.explanation = Some(explanation);
+            }
         }
-        unreachable!("the last round answers")
+        let has_more = count == asked.top_k && end < DEEPEST && (!ranking.is_whole || end < ranking.found.len());
+        let next_page_token = if has_more { binding.token(&Page { id, told: end }.to_bytes()) } else { String::new() };
+        let facets =
+            asked.facets.iter().zip(&ranking.facets).map(|((name, _), counted)| facet(name, counted)).collect();
+        self.rankings.keep(id, ranking);
+        Ok(wire::SearchResponse { hits, facets, next_page_token })
+    }
+
+    /// Reads what is behind `before` until there are as many hits as are asked for, or no more, and leaves out of the ranking
+    /// what is none. Says how many there are.
+    async fn hits(
+        &self,
+        call: &Call<'_>,
+        asked: &Asked,
+        before: &[Found],
+        ranking: &mut Ranking,
+        read: &mut Read,
+    ) -> Result<usize, Refusal> {
+        let mut named: HashSet<_> =
+            asked.but.iter().chain(before.iter().map(|found| &found.key)).map(Key::name).collect();
+        let rest = ranking.found.split_off(before.len());
+        let best: Vec<_> = rest.into_iter().filter(|found| named.insert(found.key.name())).collect();
+        self.read(call, asked, &best, read).await?;
+        let mut count = 0;
+        for found in best {
+            if count == asked.top_k {
+                ranking.found.push(found);
+            } else if let Some(Some(_)) = read.get(&found.key) {
+                ranking.found.push(found);
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    /// What the indexes are that are looked at.
+    fn versions(&self, caller: &Caller, asked: &Asked) -> [u64; 2] {
+        let texts = self.texts.index.of(&caller.tenant).map_or(0, |texts| texts.version());
+        let vectors = asked.semantic.vectors.index.of(&caller.tenant).map_or(0, |vectors| vectors.version());
+        [texts, vectors]
     }
 
     /// The vector of what is looked for, by whatever `embed` does, where vectors count.
@@ -125,7 +135,7 @@ impl Search {
         &self,
         model: &Arc<Model>,
         mode: Mode,
-        embed: impl FnOnce(&Embedder) -> Result<Vec<f32>, index::Error> + Send + 'static,
+        embed: impl FnOnce(&Embedder) -> Result<Vec<f32>, Error> + Send + 'static,
     ) -> Result<Vec<f32>, Refusal> {
         if mode == Mode::Lexical {
             return Ok(Vec::new());
@@ -140,30 +150,30 @@ impl Search {
         Ok(tokio::task::spawn_blocking(embed).await.map_err(Refusal::internal)??)
     }
 
-    async fn look(&self, caller: &Caller, asked: &Arc<Asked>, limit: usize) -> Result<Vec<Found>, Refusal> {
-        let texts = self.texts.index.of(&caller.tenant);
-        let vectors = asked.semantic.vectors.index.of(&caller.tenant);
-        let (caller, asked) = (caller.clone(), Arc::clone(asked));
-        let look = move || {
-            let may_read = |ns: &Namespace| caller.may_read(ns);
-            let sight = Sight((!caller.may_read_all()).then_some(&may_read));
-            let (texts, vectors) = (texts.as_deref(), vectors.as_deref());
-            asked.look(texts, vectors, sight, limit)
-        };
-        Ok(tokio::task::spawn_blocking(look).await.map_err(Refusal::internal)??)
+    /// The vector of a query, which is made once while it is asked again and again.
+    pub(crate) async fn query_vector(
+        &self,
+        model: &Arc<Model>,
+        mode: Mode,
+        query: String,
+    ) -> Result<Vec<f32>, Refusal> {
+        if mode == Mode::Lexical {
+            return Ok(Vec::new());
+        }
+        let name = (model.embedder.name().to_owned(), query);
+        if let Some(known) = self.query_vectors.get(&name) {
+            return Ok(known.to_vec());
+        }
+        let query = name.1.clone();
+        let vector = self.vector(model, mode, move |embedder| embedder.embed_query(&query)).await?;
+        self.query_vectors.insert(name, vector.clone().into());
+        Ok(vector)
     }
 
     /// Reads what is not known of the best until enough of them are there for the caller. Things shows an unlisted one to
     /// whoever names it; here nobody has, also where the index does not know yet that it became one.
-    async fn read(
-        &self,
-        caller: &Caller,
-        headers: &HeaderMap,
-        asked: &Asked,
-        best: &[Found],
-        read: &mut HashMap<Key, Option<wire::Hit>>,
-        deadline: Deadline,
-    ) -> Result<(), Refusal> {
+    async fn read(&self, call: &Call<'_>, asked: &Asked, best: &[Found], read: &mut Read) -> Result<(), Refusal> {
+        let Call { caller, headers, deadline, .. } = *call;
         let (words, mut things) = (Words::of(&asked.clauses), self.things(headers, deadline));
         loop {
             let shown = best.iter().filter(|found| matches!(read.get(&found.key), Some(Some(_)))).count();
@@ -194,7 +204,7 @@ fn key_of(key: Option<proto::common::v1::Key>) -> Result<Key, Refusal> {
     canonical_key("key", key).map_err(Refusal::internal)
 }
 
-fn hit(found: &Found, read: &HashMap<Key, Option<wire::Hit>>) -> Option<wire::Hit> {
+fn hit(found: &Found, read: &Read) -> Option<wire::Hit> {
     let hit = read.get(&found.key)?.clone()?;
     Some(wire::Hit { score: found.score.into(), ..hit })
 }
@@ -215,5 +225,12 @@ fn shown_as(thing: Thing, words: &Words<'_>) -> wire::Hit {
         snippet: text,
         highlights: highlights.iter().map(span).collect(),
         etag: thing.etag,
+        explanation: None,
     }
+}
+
+fn facet(name: &str, counted: &Counted) -> wire::Facet {
+    let Counted { values, others } = counted;
+    let value = |(value, count): &(String, u64)| wire::FacetValue { value: value.clone(), count: *count as i64 };
+    wire::Facet { name: name.to_owned(), values: values.iter().map(value).collect(), others: *others as i64 }
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use domain::{Invalid, Namespace, Timestamp};
 use http::HeaderMap;
+use prost::Message as _;
 use proto::{
-    convert::timestamp,
+    common::v1::FieldFilter,
+    convert::{field_filter, timestamp},
     events::v1::events_service_client::EventsServiceClient,
     search::v1::{self as wire, search_service_server::SearchService},
     things::v1::things_service_client::ThingsServiceClient,
@@ -15,10 +17,11 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     Search,
-    find::{Asked, Mode},
-    index::{Embedder, Filter},
+    facts::Wanted,
+    find::Call,
+    index::{Embedder, Facet, Filter, Needs},
+    look::{Asked, Mode},
     query,
-    similar::Like,
 };
 
 /// Hits where nobody says how many.
@@ -26,6 +29,10 @@ const TOP_K: usize = 10;
 const MOST_TOP_K: i32 = 1_000;
 /// Types in one filter.
 const MOST_TYPES: usize = 16;
+/// Conditions on fields in one filter.
+const MOST_FIELDS: usize = 16;
+/// What one answer counts by.
+const MOST_FACETS: usize = 8;
 
 #[tonic::async_trait]
 impl SearchService for Search {
@@ -33,54 +40,91 @@ impl SearchService for Search {
         let (metadata, extensions, message) = request.into_parts();
         let (caller, headers) = (Caller::of(&extensions)?, metadata.into_headers());
         let deadline = Deadline::of(&extensions).unwrap_or_else(|| Deadline::after(serve::deadline::UNARY));
-        let wire::SearchRequest {
-            query,
-            mode,
-            ns,
-            ns_prefix,
-            types,
-            updated_from,
-            updated_until,
-            top_k,
-            wait_for,
-            vector,
-        } = message;
+        let wait_for = message.wait_for.clone();
+        let mut question =
+            wire::SearchRequest { page_token: String::new(), wait_for: String::new(), top_k: 0, ..message.clone() };
+        // What means the same is the same question.
+        question.mode = question.mode.max(wire::Mode::Lexical.into());
+        let wire::SearchRequest { query, mode, vector, page_token, facets, explain, top_k, .. } = message;
         let semantic = self.semantic.now();
         let embedder = &semantic.model.embedder;
         let asked = || {
-            let filter = filter(&ns, &ns_prefix, &types, updated_from, updated_until)?;
+            let wire::SearchRequest { ns, ns_prefix, types, updated_from, updated_until, fields, .. } =
+                question.clone();
+            let filter = filter(&ns, &ns_prefix, &types, updated_from, updated_until, fields)?;
             let (mode, top_k) = (self::mode(mode)?, self::top_k(top_k)?);
             let vector = given(vector, mode, embedder)?;
             let has_no_words = query.is_empty() && mode == Mode::Semantic && !vector.is_empty();
-            let clauses = if has_no_words { Vec::new() } else { query::parse(&query)? };
-            let (semantic, lexical_weight) = (Arc::clone(&semantic), embedder.lexical_weight());
-            Ok(Asked { semantic, mode, clauses, vector, lexical_weight, filter, top_k, but: None })
+            let clauses = if has_no_words { Vec::new() } else { query::parse("query", &query)? };
+            let (semantic, facets) = (Arc::clone(&semantic), self::facets(facets)?);
+            let needs = Needs::Any;
+            Ok(Asked { semantic, mode, clauses, needs, vector, filter, top_k, but: None, facets, explain })
         };
         let mut asked = asked().map_err(|invalid: Invalid| Refusal::from(invalid))?;
-        self.wait_for(caller, wait_for, asked.mode, &semantic, deadline).await?;
+        self.wait_for(caller, wait_for, &asked, deadline).await?;
         if asked.vector.is_empty() {
-            asked.vector =
-                self.vector(&semantic.model, asked.mode, move |embedder| embedder.embed_query(&query)).await?;
+            asked.vector = self.query_vector(&semantic.model, asked.mode, query).await?;
         }
-        let hits = self.find(caller, &headers, asked, deadline).await?;
-        Ok(Response::new(wire::SearchResponse { hits }))
+        let call = Call { caller, headers: &headers, question: question.encode_to_vec(), page_token, deadline };
+        Ok(Response::new(self.find(call, asked).await?))
     }
 
     async fn similar(&self, request: Request<wire::SimilarRequest>) -> Result<Response<wire::SearchResponse>, Status> {
         let (metadata, extensions, message) = request.into_parts();
         let (caller, headers) = (Caller::of(&extensions)?, metadata.into_headers());
         let deadline = Deadline::of(&extensions).unwrap_or_else(|| Deadline::after(serve::deadline::UNARY));
-        let wire::SimilarRequest { key, mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for } =
-            message;
-        let like = || {
-            let filter = filter(&ns, &ns_prefix, &types, updated_from, updated_until)?;
-            Ok(Like { mode: self::mode(mode)?, filter, top_k: self::top_k(top_k)? })
-        };
-        let like = like().map_err(|invalid: Invalid| Refusal::from(invalid))?;
+        let mut question =
+            wire::SimilarRequest { page_token: String::new(), wait_for: String::new(), top_k: 0, ..message.clone() };
+        question.mode = question.mode.max(wire::Mode::Lexical.into());
+        let wire::SimilarRequest {
+            key,
+            mode,
+            ns,
+            ns_prefix,
+            types,
+            updated_from,
+            updated_until,
+            fields,
+            top_k,
+            explain,
+            wait_for,
+            page_token,
+        } = message;
         let semantic = self.semantic.now();
-        self.wait_for(caller, wait_for, like.mode, &semantic, deadline).await?;
-        let hits = self.like(caller, &headers, key, semantic, like, deadline).await?;
-        Ok(Response::new(wire::SearchResponse { hits }))
+        let asked = || {
+            let filter = filter(&ns, &ns_prefix, &types, updated_from, updated_until, fields)?;
+            let (mode, top_k, semantic) = (self::mode(mode)?, self::top_k(top_k)?, Arc::clone(&semantic));
+            let (needs, clauses, vector, facets) = (Needs::Any, Vec::new(), Vec::new(), Vec::new());
+            Ok(Asked { semantic, mode, clauses, needs, vector, filter, top_k, but: None, facets, explain })
+        };
+        let asked = asked().map_err(|invalid: Invalid| Refusal::from(invalid))?;
+        self.wait_for(caller, wait_for, &asked, deadline).await?;
+        let call = Call { caller, headers: &headers, question: question.encode_to_vec(), page_token, deadline };
+        Ok(Response::new(self.like(call, key, asked).await?))
+    }
+
+    async fn complete(
+        &self,
+        request: Request<wire::CompleteRequest>,
+    ) -> Result<Response<wire::SearchResponse>, Status> {
+        let (metadata, extensions, message) = request.into_parts();
+        let (caller, headers) = (Caller::of(&extensions)?, metadata.into_headers());
+        let deadline = Deadline::of(&extensions).unwrap_or_else(|| Deadline::after(serve::deadline::UNARY));
+        let question = wire::CompleteRequest { wait_for: String::new(), top_k: 0, ..message.clone() };
+        let wire::CompleteRequest { text, ns, ns_prefix, types, fields, top_k, wait_for } = message;
+        let asked = || {
+            let filter = filter(&ns, &ns_prefix, &types, None, None, fields)?;
+            let (semantic, mode, needs) = (self.semantic.now(), Mode::Lexical, Needs::AllInNames);
+            let (clauses, top_k) = (query::parse_unfinished("text", &text)?, self::top_k(top_k)?);
+            let (vector, facets, explain) = (Vec::new(), Vec::new(), false);
+            Ok(Asked { semantic, mode, clauses, needs, vector, filter, top_k, but: None, facets, explain })
+        };
+        let asked = asked().map_err(|invalid: Invalid| Refusal::from(invalid))?;
+        self.wait_for(caller, wait_for, &asked, deadline).await?;
+        let (question, page_token) = (question.encode_to_vec(), String::new());
+        let call = Call { caller, headers: &headers, question, page_token, deadline };
+        let answer = self.find(call, asked).await?;
+        Ok(Response::new(wire::SearchResponse { next_page_token: String::new(), ..answer }))
     }
 }
 
@@ -138,10 +182,18 @@ fn filter(
     types: &[String],
     updated_from: Option<prost_types::Timestamp>,
     updated_until: Option<prost_types::Timestamp>,
+    fields: Vec<FieldFilter>,
 ) -> Result<Filter, Invalid> {
     if types.len() > MOST_TYPES {
         return Err(Invalid::new("types", "must be at most 16"));
     }
+    if fields.len() > MOST_FIELDS {
+        return Err(Invalid::new("fields", "must be at most 16"));
+    }
+    let fields = (0..).zip(fields).map(|(at, wanted)| {
+        let wanted = field_filter(wanted).map_err(|invalid: Invalid| invalid.within(&format!("fields[{at}]")))?;
+        Ok(Wanted::of(&wanted))
+    });
     let namespace = |field: &str, text: &str| -> Result<Option<Namespace>, Invalid> {
         let given = (!text.is_empty()).then(|| text.parse());
         given.transpose().map_err(|invalid: Invalid| Invalid::new(field, invalid.rule))
@@ -157,5 +209,25 @@ fn filter(
         types: types.collect::<Result<_, _>>()?,
         updated_from: millis("updated_from", updated_from)?,
         updated_until: millis("updated_until", updated_until)?,
+        fields: fields.collect::<Result<_, Invalid>>()?,
     })
+}
+
+/// Each with its name.
+fn facets(names: Vec<String>) -> Result<Vec<(String, Facet)>, Invalid> {
+    if names.len() > MOST_FACETS {
+        return Err(Invalid::new("facets", "must be at most 8"));
+    }
+    let facet = |(at, name): (usize, String)| {
+        let facet = match name.as_str() {
+            "ns" => Facet::Namespace,
+            "type" => Facet::Type,
+            path => {
+                let rule = "must be ns, type, or a JSON pointer into data such as /address/city";
+                Facet::Field(path.parse().map_err(|_| Invalid::new(format!("facets[{at}]"), rule))?)
+            }
+        };
+        Ok((name, facet))
+    };
+    names.into_iter().enumerate().map(facet).collect()
 }

@@ -8,6 +8,7 @@
 mod embed;
 #[cfg(test)]
 mod fed;
+mod filter;
 mod text;
 mod vector;
 
@@ -15,17 +16,21 @@ use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use domain::{Cursor, Key, Namespace, TenantId, TypeName};
+use domain::{Cursor, Key, TenantId};
 use proto::common::v1::Reason;
 use serve::Refusal;
 
 pub use embed::{Checked, check};
 pub(crate) use embed::{Embedder, is_model};
-pub(crate) use text::{Analyzer, Matching, Texts};
+pub(crate) use filter::{Filter, Sight};
+pub(crate) use text::{Analyzer, Counted, Facet, Matching, Needs, TermScore, Texts};
 pub(crate) use vector::{Model, Nearest, Vectors};
 
 use crate::document::Document;
@@ -80,24 +85,6 @@ impl From<Error> for Refusal {
     }
 }
 
-/// What may be seen: everything, or what everybody may come upon in a list, and what is of namespaces that may be read.
-#[derive(Clone, Copy)]
-pub(crate) struct Sight<'a>(pub(crate) Option<&'a (dyn Fn(&Namespace) -> bool + Sync)>);
-
-/// Conditions, each of which must hold that is given.
-#[derive(Clone, Default, Debug)]
-pub(crate) struct Filter {
-    pub(crate) ns: Option<Namespace>,
-    /// This one and those under it.
-    pub(crate) ns_prefix: Option<Namespace>,
-    /// One of these; empty is any.
-    pub(crate) types: Vec<TypeName>,
-    /// Made at or after this, in milliseconds.
-    pub(crate) updated_from: Option<i64>,
-    /// Made before this, in milliseconds.
-    pub(crate) updated_until: Option<i64>,
-}
-
 /// A thing that matches, and how well.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Found {
@@ -112,36 +99,12 @@ pub(crate) struct Change {
     pub(crate) document: Option<Document>,
 }
 
-impl Sight<'_> {
-    /// Whether everything of a namespace may be seen.
-    fn reads(self, ns: &Namespace) -> bool {
-        self.0.is_none_or(|may_read| may_read(ns))
-    }
+/// Counts changes of all indexes of this process, so that no two states have one number.
+static VERSIONS: AtomicU64 = AtomicU64::new(1);
 
-    fn sees(self, document: &Document) -> bool {
-        document.is_listed() || self.reads(&document.key.ns)
-    }
-}
-
-impl Filter {
-    fn has(&self, ns: &Namespace, thing_type: &TypeName, updated_at: i64) -> bool {
-        self.has_namespace(ns)
-            && (self.types.is_empty() || self.types.contains(thing_type))
-            && self.has_time(updated_at)
-    }
-
-    fn has_namespace(&self, ns: &Namespace) -> bool {
-        let is_under = |prefix: &str| {
-            ns.as_str().strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        self.ns.as_ref().is_none_or(|wanted| wanted == ns)
-            && self.ns_prefix.as_ref().is_none_or(|prefix| is_under(prefix.as_str()))
-    }
-
-    fn has_time(&self, updated_at: i64) -> bool {
-        self.updated_from.is_none_or(|from| from <= updated_at)
-            && self.updated_until.is_none_or(|until| updated_at < until)
-    }
+/// A number that no index has had.
+fn next_version() -> u64 {
+    VERSIONS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A tenant's index of one kind. It can be read while it is written by one thread.
@@ -161,6 +124,9 @@ pub(crate) trait OfTenant: Send + Sync + Sized + 'static {
 
     /// Names in memory, and about how many bytes they take.
     fn in_memory(&self) -> (usize, usize);
+
+    /// Another number after every change that a reader may see.
+    fn version(&self) -> u64;
 }
 
 /// The indexes of all tenants.

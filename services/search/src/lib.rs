@@ -6,11 +6,14 @@
 mod combine;
 mod config;
 mod document;
+mod facts;
 mod find;
 mod follow;
 mod grpc;
 mod index;
+mod look;
 mod query;
+mod ranking;
 mod semantic;
 mod similar;
 mod snippet;
@@ -29,12 +32,16 @@ pub use config::{Chosen, Config, Dimension, EmbedderAt, Peers};
 use follow::{Follower, Given};
 pub use index::{Checked, check};
 use index::{Index, OfTenant, Texts};
+use moka::sync::Cache;
+use ranking::Rankings;
 use semantic::Answering;
 
 /// The largest message taken: a query is short.
 const MAX_MESSAGE_IN: usize = 64 << 10;
 /// Queries that are embedded at a time; by a model one after the other, so that none waits on a thread for long.
 const EMBEDDINGS_AT_A_TIME: usize = 2;
+/// So many vectors of queries are kept: 16 MiB of the largest.
+const QUERY_VECTORS: u64 = 1_000;
 /// The largest answer of another service, and of this one.
 const MAX_MESSAGE: usize = 16 << 20;
 
@@ -49,7 +56,8 @@ pub async fn open(config: Config, context: &Context, events: Peer, things: Peer)
     tasks.spawn("search-texts", |cancel| following.run(cancel));
     let semantic = semantic::open(config.embedder(), dir.join("vectors"), context, &tasks, &sources).await?;
     let embeddings = Arc::new(Semaphore::new(EMBEDDINGS_AT_A_TIME));
-    let search = Search { texts, semantic, embeddings, sources, _lock: lock };
+    let (rankings, query_vectors) = (Rankings::new(), Cache::new(QUERY_VECTORS));
+    let search = Search { texts, semantic, embeddings, query_vectors, rankings, sources, _lock: lock };
     let service = SearchServiceServer::new(search)
         .max_decoding_message_size(MAX_MESSAGE_IN)
         .max_encoding_message_size(MAX_MESSAGE);
@@ -88,6 +96,9 @@ struct Search {
     semantic: Answering,
     /// Turns to make the vector of a query.
     embeddings: Arc<Semaphore>,
+    /// Of queries that were asked lately, by the embedder's name and their text.
+    query_vectors: Cache<(String, String), Arc<[f32]>>,
+    rankings: Rankings,
     sources: Sources,
     /// One process at a time has the directory.
     _lock: File,

@@ -25,9 +25,17 @@ pub(crate) enum Clause {
     },
 }
 
-/// The parts of `text`, each once. Refuses what has none.
-pub(crate) fn parse(text: &str) -> Result<Vec<Clause>, Invalid> {
-    let invalid = |rule: &str| Err(Invalid::new("query", rule));
+/// The parts of `text`, the last of which is being typed: a word of which this is the beginning, where no quotes are open.
+pub(crate) fn parse_unfinished(field: &str, text: &str) -> Result<Vec<Clause>, Invalid> {
+    let is_in_word =
+        text.ends_with(|letter: char| letter.is_alphanumeric()) && text.matches('"').count().is_multiple_of(2);
+    let clauses = parse(field, &if is_in_word { format!("{text}*") } else { text.to_owned() });
+    clauses.map_err(|Invalid { field, rule }| Invalid { field, rule: rule.replace("1,024", "1,023") })
+}
+
+/// The parts of `text`, each once. Refuses what has none, as `field`.
+pub(crate) fn parse(field: &str, text: &str) -> Result<Vec<Clause>, Invalid> {
+    let invalid = |rule: &str| Err(Invalid::new(field, rule));
     if text.len() > MAX_BYTES {
         return invalid("must be at most 1,024 bytes");
     }
@@ -69,20 +77,20 @@ mod tests {
     #[test]
     fn a_query_is_words_phrases_and_prefixes() {
         let word = |text: &str| Clause::Word(text.into());
-        assert_eq!(parse("Running, runs CAFÉ").unwrap(), [word("run"), word("cafe")]);
+        assert_eq!(parse("query", "Running, runs CAFÉ").unwrap(), [word("run"), word("cafe")]);
         let phrase = Clause::Phrase(vec!["softwar".into(), "develop".into()]);
         let one = Clause::Phrase(vec!["one".into()]);
-        assert_eq!(parse(r#""Software Developers" "one" """#).unwrap(), [phrase, one]);
+        assert_eq!(parse("query", r#""Software Developers" "one" """#).unwrap(), [phrase, one]);
         let prefix = Clause::Prefix { start: "developer".into(), word: "develop".into() };
-        assert_eq!(parse("web-developer*").unwrap(), [word("web"), prefix]);
+        assert_eq!(parse("query", "web-developer*").unwrap(), [word("web"), prefix]);
     }
 
     #[test]
     fn what_says_nothing_or_too_much_is_refused() {
         for text in ["", "  ", "*", "\"\"", "-,.", &"a".repeat(MAX_BYTES + 1), &words(MAX_CLAUSES + 1)] {
-            assert_eq!(parse(text).unwrap_err().field, "query", "{text}");
+            assert_eq!(parse("query", text).unwrap_err().field, "query", "{text}");
         }
-        assert_eq!(parse(&words(MAX_CLAUSES)).unwrap().len(), MAX_CLAUSES);
+        assert_eq!(parse("query", &words(MAX_CLAUSES)).unwrap().len(), MAX_CLAUSES);
     }
 
     fn words(count: usize) -> String {

@@ -1,66 +1,53 @@
 //! Finds things that are like one.
 
-use std::sync::Arc;
-
 use domain::Key;
-use http::HeaderMap;
 use proto::{
     convert::canonical_key,
     search::v1 as wire,
     things::v1::{GetThingRequest, Thing},
 };
-use serve::{Caller, Refusal, deadline::Deadline};
+use serve::{Caller, Refusal};
 
 use crate::{
     Search,
     document::{Texts, texts},
-    find::{Asked, Mode},
-    index::{Embedder, Filter, Sight},
+    find::Call,
+    index::{Embedder, Sight},
+    look::Asked,
     query::Clause,
-    semantic::Semantic,
 };
 
 /// So many of its words say what a thing is about.
 const WORDS: usize = 24;
-
-/// Which things.
-pub(crate) struct Like {
-    pub(crate) mode: Mode,
-    pub(crate) filter: Filter,
-    pub(crate) top_k: usize,
-}
 
 impl Search {
     /// The things that are most like the one of `key`, without that; it is read in the caller's name, and refused as
     /// things refuses it.
     pub(crate) async fn like(
         &self,
-        caller: &Caller,
-        headers: &HeaderMap,
+        call: Call<'_>,
         key: Option<proto::common::v1::Key>,
-        semantic: Arc<Semantic>,
-        like: Like,
-        deadline: Deadline,
-    ) -> Result<Vec<wire::Hit>, Refusal> {
-        let include_embedding = semantic.model.embedder.is_given();
+        asked: Asked,
+    ) -> Result<wire::SearchResponse, Refusal> {
+        let model = &asked.semantic.model;
+        let include_embedding = model.embedder.is_given();
         let request = GetThingRequest { key, include_embedding, ..GetThingRequest::default() };
-        let answer = self.things(headers, deadline).get_thing(request).await;
-        let Thing { key, content, data, embedding, .. } =
+        let answer = self.things(call.headers, call.deadline).get_thing(request).await;
+        let Thing { key, content, data, embedding, etag, .. } =
             answer.map_err(|status| Refusal::from_status(&status))?.into_inner();
         let key = canonical_key("key", key).map_err(Refusal::internal)?;
         let texts = texts(&key, content.unwrap_or_default(), data.as_deref());
-        let Like { mode, filter, top_k } = like;
         let of = texts.clone();
         let vector = if include_embedding {
-            Some(embedding).filter(|given| given.len() == semantic.model.embedder.dimension()).unwrap_or_default()
+            Some(embedding).filter(|given| given.len() == model.embedder.dimension()).unwrap_or_default()
         } else {
-            self.vector(&semantic.model, mode, move |embedder: &Embedder| embedder.embed_one(&of)).await?
+            self.vector(model, asked.mode, move |embedder: &Embedder| embedder.embed_one(&of)).await?
         };
-        let clauses = self.telling(caller, texts).await?;
-        let lexical_weight = semantic.model.embedder.lexical_weight();
+        let clauses = self.telling(call.caller, texts).await?;
         let but = Some(Key::from(key.name()));
-        let asked = Asked { semantic, mode, clauses, vector, lexical_weight, filter, top_k, but };
-        self.find(caller, headers, asked, deadline).await
+        // Of another state of the thing it is another question.
+        let call = Call { question: [&call.question, etag.as_bytes()].concat(), ..call };
+        self.find(call, Asked { clauses, vector, but, ..asked }).await
     }
 
     async fn telling(&self, caller: &Caller, of: Texts) -> Result<Vec<Clause>, Refusal> {

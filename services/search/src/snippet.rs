@@ -98,7 +98,7 @@ mod tests {
     use crate::query;
 
     fn cut(query: &str, text: &str) -> Option<(String, Vec<String>)> {
-        let clauses = query::parse(query).unwrap();
+        let clauses = query::parse("query", query).unwrap();
         let Snippet { text, highlights } = Words::of(&clauses).cut(text)?;
         let words = highlights.into_iter().map(|place| text[place].to_owned()).collect();
         Some((text, words))

@@ -3,7 +3,7 @@
 use proto::{common::v1::Reason, events::v1::ResolveCursorRequest};
 use serve::{Caller, Refusal, deadline::Deadline};
 
-use crate::{Search, find::Mode, semantic::Semantic};
+use crate::{Search, look::Asked};
 
 impl Search {
     /// Returns once the event of a ULID, or everything up to a cursor, is in the indexes that are asked; `UNAVAILABLE
@@ -12,8 +12,7 @@ impl Search {
         &self,
         caller: &Caller,
         wait_for: String,
-        mode: Mode,
-        semantic: &Semantic,
+        asked: &Asked,
         deadline: Deadline,
     ) -> Result<(), Refusal> {
         if wait_for.is_empty() {
@@ -30,14 +29,10 @@ impl Search {
             };
             let cursor = answer.map_err(refused)?.into_inner().cursor;
             let cursor: domain::Cursor = cursor.parse().map_err(Refusal::internal)?;
-            let (texts, vectors) = (&self.texts.arrived, &semantic.vectors.arrived);
-            let asked = match mode {
-                Mode::Lexical => vec![texts.clone()],
-                Mode::Semantic => vec![vectors.clone()],
-                Mode::Hybrid => vec![texts.clone(), vectors.clone()],
-            };
+            let texts = asked.needs_texts().then(|| self.texts.arrived.clone());
+            let vectors = asked.needs_vectors().then(|| asked.semantic.vectors.arrived.clone());
             // From here on both followers see that somebody waits.
-            for mut arrived in asked {
+            for mut arrived in texts.into_iter().chain(vectors) {
                 // Without a follower nothing arrives any more.
                 arrived.wait_for(|position| *position >= cursor.offset).await.map_err(|_| behind())?;
             }

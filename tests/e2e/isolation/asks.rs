@@ -79,6 +79,7 @@ const RELATIONSHIP: &str = "/_/relationships/{ns}/{id}";
 const NAMESPACE: &str = "/_/namespaces/{ns}";
 const EVENTS: &str = "/_/events";
 const SEARCH: &str = "/_/search";
+const COMPLETE: &str = "/_/complete";
 const AGGREGATE: &str = "/_/events/aggregate";
 const TIMES: &str = "updated_from=2020-01-01T00:00:00Z&updated_until=2999-01-01T00:00:00Z";
 /// The columns of text that figures are asked for by.
@@ -134,6 +135,8 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
             Ask::get(route, format!("{url}?view=similar&mode=hybrid&top_k=1000&ns={ns}&{TIMES}")),
             Ask::get(route, format!("{url}?view=similar&mode=semantic&ns_prefix={ns}&type={}", secret.texts.r#type)),
             Ask::get(route, format!("{url}?view=similar&wait_for={ulid}")).header("grpc-timeout", "500m"),
+            Ask::get(route, format!("{url}?view=similar&where=/m={}&explain=true", secret.texts.data)),
+            Ask::get(route, format!("{url}?view=similar&mode=hybrid&explain=true&page_token={}", token("Similar"))),
             Ask::get(route, format!("{url}?embedding=true")),
             Ask::get(route, url.clone()).header("accept", "text/markdown"),
             Ask::get(route, url.clone()).header("accept", "text/html"),
@@ -162,11 +165,20 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
         Ask::get(SEARCH, format!("{SEARCH}?q=mk*&mode=semantic&ns={ns}&top_k=1000")),
         Ask::get(SEARCH, format!("{SEARCH}?q=mk*&mode=hybrid&ns={ns}&type={}&top_k=1000", secret.texts.r#type)),
         Ask::get(SEARCH, format!("{SEARCH}?q=%22{word}%22&wait_for={ulid}")).header("grpc-timeout", "500m"),
+        Ask::get(SEARCH, format!("{SEARCH}?q=mk*&where=/m={}&where=/m&top_k=1000", secret.texts.data)),
+        Ask::get(SEARCH, format!("{SEARCH}?q=mk*&facet=ns,type,/m&explain=true&top_k=1000")),
+        Ask::get(SEARCH, format!("{SEARCH}?q=mk*&facet=ns,type,/m&explain=true&page_token={}", token("Search"))),
+        Ask::get(SEARCH, format!("{SEARCH}?q=mk*&mode=semantic&facet=/m&where=/m={}&top_k=1000", secret.texts.data)),
+        Ask::get(COMPLETE, format!("{COMPLETE}?q=mk&top_k=1000&ns={ns}&where=/m")),
+        Ask::get(COMPLETE, format!("{COMPLETE}?q={id}&ns_prefix={ns}&type={}", secret.texts.r#type)),
+        Ask::get(COMPLETE, format!("{COMPLETE}?q=mk&wait_for={ulid}")).header("grpc-timeout", "500m"),
         near(format!("{SEARCH}?mode=semantic&ns={ns}&top_k=1000&{TIMES}")),
+        near(format!("{SEARCH}?mode=semantic&where=/m={}&facet=/m&explain=true&page_token=", secret.texts.data)),
         near(format!("{SEARCH}?q=mk*&mode=hybrid&ns_prefix={ns}&type={}", secret.texts.r#type)),
         near(format!("{SEARCH}?mode=semantic&wait_for={ulid}")).header("grpc-timeout", "500m"),
         Ask::get(THINGS, format!("{list}?q=%22{word}%22&mode=lexical&{TIMES}")),
         Ask::get(THINGS, format!("{list}?q=mk*&top_k=1000&type={}", secret.texts.r#type)),
+        Ask::get(THINGS, format!("{list}?q=mk*&where=/m={}&facet=/m&explain=true", secret.texts.data)),
         Ask::get(THINGS, format!("{list}?q=%22{word}%22&wait_for={ulid}")).header("grpc-timeout", "500m"),
     ]);
     let (event_type, entity) = (&secret.event_type, secret.entity_id().replace('#', "%23"));

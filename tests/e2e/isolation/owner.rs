@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 
 use harness::cluster::Cluster;
+use prost::Message as _;
 use proto::{
     events::v1::{AsOf, HistoryRequest, ListStatesAtRequest, QueryRequest, as_of},
+    search::v1::{SearchRequest, SimilarRequest},
     things::v1::{ListRelationshipsRequest, ListThingsRequest},
 };
 
 use super::{
     callers::{Keys, signed},
-    requests::Given,
+    requests::{self, Given},
     world::{Secret, VAULT, World, YARD},
 };
 
@@ -90,6 +92,16 @@ pub(crate) async fn given(cluster: &Cluster, keys: &Keys, world: &World) -> Give
     let request = ListStatesAtRequest { ns: VAULT.into(), as_of, page_size: 1, ..Default::default() };
     let answer = events.list_states_at(signed(&keys.owner, request)).await.expect("listed");
     keep("ListStatesAt", answer.into_inner().next_page_token);
+    let (mut search, thing) = (cluster.search().await, named("a public thing"));
+    let wait_for = world.secrets.last().expect("a secret").ulid.clone();
+    let request = requests::good("Search", "page_token", thing, None).expect("a good search");
+    let request = SearchRequest::decode(&*request).expect("a search");
+    let request = SearchRequest { top_k: 1, wait_for: wait_for.clone(), ..request };
+    keep("Search", search.search(signed(&keys.owner, request)).await.expect("found").into_inner().next_page_token);
+    let request = requests::good("Similar", "page_token", thing, None).expect("a good search");
+    let request = SimilarRequest::decode(&*request).expect("a search");
+    let request = SimilarRequest { top_k: 1, wait_for, ..request };
+    keep("Similar", search.similar(signed(&keys.owner, request)).await.expect("found").into_inner().next_page_token);
     given.cursor = middle(cluster, keys).await;
     given
 }

@@ -11,7 +11,7 @@ use proto::{
         HistoryRequest, ListStatesAtRequest, Measure, QueryRequest, RelayBatch, ResolveCursorRequest, Start,
         StateAtRequest, SubscribeRequest, TextFilter, as_of,
     },
-    search::v1::{Mode, SearchRequest, SimilarRequest},
+    search::v1::{CompleteRequest, Mode, SearchRequest, SimilarRequest},
     things::v1::{
         BatchGetThingsRequest, DeleteRelationshipRequest, DeleteThingRequest, GetRelationshipRequest, GetThingRequest,
         ImportRow, ImportThingsRequest, ListRelationshipsRequest, ListThingsRequest, PatchThingRequest,
@@ -27,6 +27,8 @@ use super::{
 
 /// The most that a page may have: what is hidden shall not only be on the next one.
 const WHOLE: i32 = 1_000;
+/// Where data has the owner's text.
+const MARKED: &str = "/m";
 
 /// What the owner was given to go on with.
 #[derive(Clone, Default, Debug)]
@@ -39,7 +41,7 @@ pub(crate) struct Given {
 impl Given {
     /// Something for each that can be.
     pub(crate) fn example() -> Self {
-        let lists = ["ListThings", "ListRelationships", "History", "Query", "ListStatesAt"];
+        let lists = ["ListThings", "ListRelationships", "History", "Query", "ListStatesAt", "Search", "Similar"];
         let page_tokens = lists.map(|list| (list.to_owned(), "token".to_owned())).into();
         Self { page_tokens, cursor: "cursor".into() }
     }
@@ -66,6 +68,7 @@ pub(crate) fn is_read(method: &MethodDescriptor) -> bool {
         "Subscribe",
         "Search",
         "Similar",
+        "Complete",
     ];
     reads.iter().any(|verb| method.name().starts_with(verb))
 }
@@ -85,12 +88,16 @@ pub(crate) fn request(
     let good = good(method.name(), &rpcs::spell(path), secret, home)?;
     let mut request = DynamicMessage::decode(method.input(), &*good).expect("a good request is one");
     let (field, above) = path.split_last().expect("a string is somewhere");
-    if field.parent_message().full_name() == "annals.common.v1.Key" {
-        for (name, text) in parts(field.name(), secret) {
-            let part = field.parent_message().get_field_by_name(name).expect("a part of a key");
-            rpcs::set(&mut request, &[above, &[part]].concat(), text);
-        }
-    } else {
+    let parts = match field.parent_message().full_name() {
+        "annals.common.v1.Key" => parts(field.name(), secret),
+        "annals.common.v1.FieldFilter" => condition(field.name(), secret),
+        _ => Vec::new(),
+    };
+    for (name, text) in &parts {
+        let part = field.parent_message().get_field_by_name(name).expect("a part of the message");
+        rpcs::set(&mut request, &[above, &[part]].concat(), text.clone());
+    }
+    if parts.is_empty() {
         let text = match field.name() {
             "page_token" => given.page_tokens.get(method.name()).expect("the owner has a token of every list").clone(),
             "cursor" => given.cursor.clone(),
@@ -113,6 +120,18 @@ fn parts(part: &str, secret: &Secret) -> Vec<(&'static str, String)> {
     }
 }
 
+/// A condition that `part` of is about the secret's data.
+fn condition(part: &str, secret: &Secret) -> Vec<(&'static str, String)> {
+    let (path, data) = (("path", MARKED.to_owned()), format!("\"{}\"", secret.texts.data));
+    match part {
+        "path" => vec![path],
+        "any_of" => vec![path, ("any_of", data)],
+        // Of its text only.
+        "from" | "until" => vec![path, ("from", data), ("until", format!("\"{}~\"", secret.texts.data))],
+        other => panic!("say here what of a condition `{other}` is"),
+    }
+}
+
 fn text(field: &str, secret: &Secret) -> String {
     let texts = &secret.texts;
     let object = |text: &str| format!(r#"{{"m":"{text}"}}"#);
@@ -120,6 +139,7 @@ fn text(field: &str, secret: &Secret) -> String {
         "ns" | "ns_prefix" | "entity_ns" | "dispatch_namespace" => secret.ns.clone(),
         // In quotes: what is one letter away is another text.
         "query" => format!("\"{}\"", texts.content),
+        "facets" => MARKED.to_owned(),
         "preferred_variants" => secret.variant.clone(),
         "event_type" | "event_types" => secret.event_type.clone(),
         "type" | "types" | "entity_type" => texts.r#type.clone(),
@@ -140,7 +160,7 @@ fn text(field: &str, secret: &Secret) -> String {
 }
 
 /// A request of a method that is good when the string at `path` is set.
-fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>) -> Option<Vec<u8>> {
+pub(crate) fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>) -> Option<Vec<u8>> {
     let key = || Some(home.cloned().unwrap_or_else(|| secret.key()));
     let home_ns = home.map_or(VAULT, |home| &home.ns);
     let own = |id: &str| Some(Key { ns: home_ns.into(), id: id.into(), ..Key::default() });
@@ -243,10 +263,15 @@ fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>) -> Option
         "ResolveCursor" => ResolveCursorRequest::default().encode_to_vec(),
         "Search" => {
             // All texts begin so.
-            SearchRequest { query: "mk*".into(), top_k: WHOLE, ..Default::default() }.encode_to_vec()
+            let facets = ["ns", "type", MARKED].map(str::to_owned).to_vec();
+            let request =
+                SearchRequest { query: "mk*".into(), top_k: WHOLE, facets, explain: true, ..Default::default() };
+            request.encode_to_vec()
         }
+        "Complete" => CompleteRequest { text: "mk".into(), top_k: WHOLE, ..Default::default() }.encode_to_vec(),
         "Similar" => {
-            SimilarRequest { key: key(), mode: Mode::Hybrid.into(), top_k: WHOLE, ..Default::default() }.encode_to_vec()
+            let mode = Mode::Hybrid.into();
+            SimilarRequest { key: key(), mode, top_k: WHOLE, explain: true, ..Default::default() }.encode_to_vec()
         }
         _ => return None,
     })

@@ -6,7 +6,7 @@ use domain::{Cursor, Id, Key, TenantId, Timestamp, Variant, Visibility};
 use tempfile::TempDir;
 
 use super::{Change, Index, OfTenant};
-use crate::document::Document;
+use crate::{document::Document, facts::Facts};
 
 pub(super) fn tenant(name: &str) -> TenantId {
     name.parse().unwrap()
@@ -24,6 +24,7 @@ pub(super) fn put(ns: &str, id: &str, visibility: Visibility, title: &str, conte
         visibility,
         updated_at: Timestamp::from_millis(1_000).unwrap(),
         texts: [title.into(), id.into(), content.into(), String::new()],
+        facts: Facts::default(),
         embedding: None,
     };
     Change { key, document: Some(document) }
@@ -31,6 +32,13 @@ pub(super) fn put(ns: &str, id: &str, visibility: Visibility, title: &str, conte
 
 pub(super) fn public(id: &str, title: &str, content: &str) -> Change {
     put("n", id, Visibility::Public, title, content)
+}
+
+/// A public note of namespace `n` with data.
+pub(super) fn with_data(id: &str, title: &str, data: &str) -> Change {
+    let mut change = public(id, title, "");
+    change.document.iter_mut().for_each(|document| document.facts = Facts::of(data));
+    change
 }
 
 pub(super) fn delete(ns: &str, id: &str) -> Change {

@@ -2,7 +2,11 @@
 
 mod analyzer;
 mod base;
+mod bits;
+mod conditions;
 mod expand;
+mod facets;
+mod fields;
 mod plan;
 mod statistics;
 mod tail;
@@ -16,17 +20,27 @@ use std::{
     },
 };
 
-use tantivy::{Searcher, query::Bm25StatisticsProvider as _};
+use domain::Key;
+use tantivy::{
+    DocSet as _, Searcher,
+    query::{Bm25StatisticsProvider as _, ConstScoreQuery, EnableScoring, Occur, Query},
+};
 
-pub(crate) use self::analyzer::Analyzer;
+pub(crate) use self::{
+    analyzer::Analyzer,
+    facets::{Counted, Facet},
+    plan::Needs,
+};
 use self::{
     base::Base,
     expand::expand,
-    plan::Plan,
-    statistics::{Statistics, Visible},
+    facets::Matched,
+    fields::{HASH, THING},
+    plan::{Part, Plan},
+    statistics::Statistics,
     tail::Tail,
 };
-use super::{Change, Error, Filter, Found, OfTenant, Sight};
+use super::{Change, Error, Filter, Found, OfTenant, Sight, hash_of, next_version};
 use crate::{
     document::{self, Field},
     query::Clause,
@@ -38,8 +52,9 @@ const LOOKED_AT_WORDS: usize = 512;
 
 /// Which texts are looked for.
 pub(crate) struct Matching<'a> {
-    /// One of these matches at least.
     pub(crate) clauses: &'a [Clause],
+    /// Which of the clauses.
+    pub(crate) needs: Needs,
     pub(crate) filter: &'a Filter,
     pub(crate) sight: Sight<'a>,
     /// How many at most.
@@ -52,6 +67,25 @@ pub(crate) struct Texts {
     tail: RwLock<Tail>,
     /// Up to where events are on the disk.
     position: AtomicU64,
+    version: AtomicU64,
+}
+
+/// What a term in a field, or several that follow each other, add to the score of a thing.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct TermScore {
+    pub(crate) terms: Vec<String>,
+    pub(crate) field: Field,
+    pub(crate) score: f32,
+}
+
+/// What everything of one search looks at.
+struct View<'a> {
+    tail: &'a Tail,
+    searcher: &'a Searcher,
+    /// What of the disk may be seen; none is everything.
+    visible: Option<Box<dyn Query>>,
+    statistics: Statistics<'a>,
+    plan: Plan<'a>,
 }
 
 impl OfTenant for Texts {
@@ -60,7 +94,7 @@ impl OfTenant for Texts {
     fn open(path: &Path, (): &()) -> Result<Self, Error> {
         let base = Base::open(path)?;
         let position = AtomicU64::new(base.position()?);
-        Ok(Self { base, tail: RwLock::default(), position })
+        Ok(Self { base, tail: RwLock::default(), position, version: AtomicU64::new(next_version()) })
     }
 
     fn apply(&self, changes: Vec<(Change, u64)>) -> Result<(), Error> {
@@ -68,6 +102,7 @@ impl OfTenant for Texts {
         for (change, _) in changes.into_iter().filter(|(_, of)| *of > position) {
             self.tail.write().unwrap_or_else(PoisonError::into_inner).put(change);
         }
+        self.version.store(next_version(), Ordering::Release);
         Ok(())
     }
 
@@ -87,36 +122,116 @@ impl OfTenant for Texts {
     fn in_memory(&self) -> (usize, usize) {
         self.tail.read().unwrap_or_else(PoisonError::into_inner).size()
     }
+
+    fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
 }
 
 impl Texts {
     /// What matches, best first; of what is equally good the first name. Blocks.
     pub(crate) fn matching(&self, wanted: &Matching<'_>) -> Result<Vec<Found>, Error> {
-        let Matching { clauses, filter, sight, limit } = *wanted;
-        let tail = self.tail.read().unwrap_or_else(PoisonError::into_inner);
-        let (searcher, fields) = (self.base.searcher(), self.base.fields());
-        let visible = self.visible(&searcher, sight)?;
-        let statistics = Statistics::new(&searcher, &tail, fields.texts, sight, visible.as_ref())?;
-        let parts = expand(clauses, &statistics)?;
-        if parts.is_empty() || statistics.total_num_docs()? == 0 {
-            return Ok(Vec::new());
+        self.look(wanted, Vec::new, |View { tail, searcher, visible, statistics, plan }| {
+            let visible = visible.as_deref();
+            let mut found = self.base.search(searcher, &statistics, &plan, visible, tail.names(), wanted.limit)?;
+            found.extend(tail.search(&plan, &plan.weights(self.base.fields(), &statistics)?));
+            found.sort_by(|one, other| other.score.total_cmp(&one.score).then_with(|| one.key.cmp(&other.key)));
+            found.truncate(wanted.limit);
+            Ok(found)
+        })
+    }
+
+    /// The hashes of the names of everything that matches, sorted; without clauses of all that fulfils the conditions.
+    /// Blocks.
+    pub(crate) fn hashes(&self, wanted: &Matching<'_>) -> Result<Vec<u64>, Error> {
+        self.look(wanted, Vec::new, |View { tail, searcher, visible, plan, .. }| {
+            let on_disk = self.base.all(searcher, &plan, visible.as_deref(), tail.names(), HASH)?;
+            let in_tail = tail.all(&plan).map(|document| hash_of(&document.key));
+            let mut hashes: Vec<u64> = on_disk.into_iter().flatten().map(|(_, hash)| hash).chain(in_tail).collect();
+            hashes.sort_unstable();
+            Ok(hashes)
+        })
+    }
+
+    /// How many things match by each value of each facet; without clauses all count that fulfil the conditions. Blocks.
+    pub(crate) fn facets(&self, wanted: &Matching<'_>, facets: &[Facet]) -> Result<Vec<Counted>, Error> {
+        let nothing = || vec![Counted::default(); facets.len()];
+        self.look(wanted, nothing, |View { tail, searcher, visible, plan, .. }| {
+            let on_disk = self.base.all(searcher, &plan, visible.as_deref(), tail.names(), THING)?;
+            let matched = Matched::new(tail.all(&plan).collect(), searcher, on_disk);
+            facets.iter().map(|facet| matched.count(facet, searcher, self.base.fields())).collect()
+        })
+    }
+
+    /// What each term adds to the score of each of `keys` that is here, the most first. Blocks.
+    pub(crate) fn explained(&self, wanted: &Matching<'_>, keys: &[Key]) -> Result<Vec<Vec<TermScore>>, Error> {
+        let nothing = || vec![Vec::new(); keys.len()];
+        self.look(wanted, nothing, |View { tail, searcher, statistics, plan, .. }| {
+            let weights = plan.weights(self.base.fields(), &statistics)?;
+            let explained = |key: &Key| {
+                let scores = match tail.scores(key, &plan, &weights) {
+                    Some(scores) => scores,
+                    None => self.on_disk(key, searcher, &statistics, &plan)?,
+                };
+                let told = |(Part { field, terms, .. }, score): (&Part, Option<f32>)| {
+                    Some(TermScore { terms: terms.clone(), field: *field, score: score? })
+                };
+                let mut scores: Vec<_> = plan.parts().zip(scores).filter_map(told).collect();
+                scores.sort_by(|one, other| other.score.total_cmp(&one.score));
+                Ok(scores)
+            };
+            keys.iter().map(explained).collect()
+        })
+    }
+
+    /// What each part of the plan gives to a document of the disk.
+    fn on_disk(
+        &self,
+        key: &Key,
+        searcher: &Searcher,
+        statistics: &Statistics<'_>,
+        plan: &Plan<'_>,
+    ) -> Result<Vec<Option<f32>>, Error> {
+        let Some(address) = self.base.address(searcher, key)? else { return Ok(Vec::new()) };
+        let file = searcher.segment_reader(address.segment_ord);
+        let score = |part: &Part| {
+            let scoring = EnableScoring::enabled_from_statistics_provider(statistics, searcher);
+            let mut matching = part.query(self.base.fields()).weight(scoring)?.scorer(file, 1.0)?;
+            let has_it = matching.doc() == address.doc_id
+                || matching.doc() < address.doc_id && matching.seek(address.doc_id) == address.doc_id;
+            Ok(has_it.then(|| matching.score()))
+        };
+        plan.parts().map(score).collect()
+    }
+
+    /// Gives `search` what it looks at; `nothing` where the words stand for nothing.
+    fn look<T>(
+        &self,
+        wanted: &Matching<'_>,
+        nothing: impl FnOnce() -> T,
+        search: impl FnOnce(View<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Matching { clauses, needs, filter, sight, limit: _ } = *wanted;
+        let tail = &*self.tail.read().unwrap_or_else(PoisonError::into_inner);
+        let searcher = &self.base.searcher();
+        let visible = sight.0.map(|may_read| self.base.visible(searcher, may_read)).transpose()?;
+        let statistics = self.statistics(searcher, tail, filter, sight, visible.as_deref())?;
+        let expanded = expand(clauses, needs, &statistics)?;
+        if expanded.is_empty() && !clauses.is_empty() || statistics.total_num_docs()? == 0 {
+            return Ok(nothing());
         }
-        let plan = Plan { parts, filter, sight };
-        let visible = visible.as_ref().map(|visible| &*visible.query);
-        let mut found = self.base.search(&searcher, &statistics, &plan, visible, tail.names(), limit)?;
-        found.extend(tail.search(&plan, &plan.weights(fields, &statistics)?));
-        found.sort_by(|one, other| other.score.total_cmp(&one.score).then_with(|| one.key.cmp(&other.key)));
-        found.truncate(limit);
-        Ok(found)
+        let plan = Plan { clauses: expanded, needs, filter, sight };
+        search(View { tail, searcher, visible, statistics, plan })
     }
 
     /// The words of a thing's texts that say most about it: often there, and in few others that may be seen. At most
     /// `count`, the most telling first. Blocks.
     pub(crate) fn telling(&self, of: &document::Texts, sight: Sight<'_>, count: usize) -> Result<Vec<Clause>, Error> {
-        let tail = self.tail.read().unwrap_or_else(PoisonError::into_inner);
-        let (searcher, fields) = (self.base.searcher(), self.base.fields());
-        let visible = self.visible(&searcher, sight)?;
-        let statistics = Statistics::new(&searcher, &tail, fields.texts, sight, visible.as_ref())?;
+        let everywhere = Filter::default();
+        let tail = &*self.tail.read().unwrap_or_else(PoisonError::into_inner);
+        let searcher = &self.base.searcher();
+        let visible = sight.0.map(|may_read| self.base.visible(searcher, may_read)).transpose()?;
+        let statistics = self.statistics(searcher, tail, &everywhere, sight, visible.as_deref())?;
         let documents = statistics.total_num_docs()? as f32;
         let mut telling = Vec::new();
         for (word, often) in often(of) {
@@ -132,10 +247,20 @@ impl Texts {
         Ok(telling.into_iter().map(|(_, word)| Clause::Word(word)).collect())
     }
 
-    /// What of the disk may be seen; none is everything.
-    fn visible(&self, searcher: &Searcher, sight: Sight<'_>) -> Result<Option<Visible>, Error> {
-        let query = sight.0.map(|may_read| self.base.visible(searcher, may_read)).transpose()?;
-        query.map(|query| Visible::new(searcher, query)).transpose()
+    /// Of what may be seen, and is of the namespaces that are asked for.
+    fn statistics<'a>(
+        &self,
+        searcher: &'a Searcher,
+        tail: &'a Tail,
+        filter: &'a Filter,
+        sight: Sight<'a>,
+        visible: Option<&dyn Query>,
+    ) -> Result<Statistics<'a>, Error> {
+        let mut scope = conditions::of_namespace(filter, self.base.fields());
+        scope.extend(visible.map(|visible| (Occur::Must, visible.box_clone())));
+        let scope = (!scope.is_empty()).then(|| ConstScoreQuery::new(Box::new(conditions::all(scope)), 0.0));
+        let scope = scope.as_ref().map(|scope| scope as &dyn Query);
+        Statistics::new(searcher, tail, self.base.fields().texts, sight, filter, scope)
     }
 }
 
@@ -155,3 +280,6 @@ fn often(of: &document::Texts) -> HashMap<String, f32> {
 #[cfg(test)]
 #[path = "text/text_test.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "text/told_test.rs"]
+mod told_tests;

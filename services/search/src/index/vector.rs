@@ -29,7 +29,7 @@ use domain::Key;
 #[cfg(test)]
 pub(super) use self::code::normalized;
 use self::{bits::Bits, code::Coder, kernels::Simd, row::Row, scan::Query, segment::Segment, tail::Tail};
-use super::{Change, Embedder, Error, Filter, Found, OfTenant, Sight, hash_of, sync_dir};
+use super::{Change, Embedder, Error, Filter, Found, OfTenant, Sight, hash_of, next_version, sync_dir};
 
 /// Which files there are: the position up to which events are in them, then their names, the oldest first.
 const MANIFEST: &str = "manifest";
@@ -50,6 +50,7 @@ pub(crate) struct Vectors {
     state: RwLock<State>,
     /// Up to where events are on the disk.
     position: AtomicU64,
+    version: AtomicU64,
 }
 
 #[derive(Default)]
@@ -74,6 +75,8 @@ pub(crate) struct Nearest<'a> {
     pub(crate) vector: &'a [f32],
     pub(crate) filter: &'a Filter,
     pub(crate) sight: Sight<'a>,
+    /// Only names with one of these hashes, which are sorted; none is any name.
+    pub(crate) among: Option<&'a [u64]>,
     /// How many at most.
     pub(crate) limit: usize,
 }
@@ -106,7 +109,8 @@ impl OfTenant for Vectors {
         let next = names.iter().filter_map(|name| number_of(name)).max().map_or(0, |last| last + 1);
         remove_all_but(path, &names)?;
         let state = RwLock::new(State { parts, tail: Tail::default(), next });
-        Ok(Self { path: path.to_owned(), model: Arc::clone(model), state, position: AtomicU64::new(position) })
+        let (position, version) = (AtomicU64::new(position), AtomicU64::new(next_version()));
+        Ok(Self { path: path.to_owned(), model: Arc::clone(model), state, position, version })
     }
 
     fn apply(&self, changes: Vec<(Change, u64)>) -> Result<(), Error> {
@@ -129,6 +133,8 @@ impl OfTenant for Vectors {
             state.parts.iter_mut().for_each(|part| part.hide(&[hash]));
             state.tail.put(hash, entry);
         }
+        drop(state);
+        self.version.store(next_version(), Ordering::Release);
         Ok(())
     }
 
@@ -168,18 +174,22 @@ impl OfTenant for Vectors {
     fn in_memory(&self) -> (usize, usize) {
         self.state.read().unwrap_or_else(PoisonError::into_inner).tail.size()
     }
+
+    fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
 }
 
 impl Vectors {
     /// The nearest that may be seen, the best first; of what is equally near the first name. Blocks.
     pub(crate) fn nearest(&self, wanted: &Nearest<'_>) -> Vec<Found> {
-        let Nearest { vector, filter, sight, limit } = *wanted;
+        let Nearest { vector, filter: _, sight: _, among: _, limit } = *wanted;
         let Some(query) = self.query(vector) else { return Vec::new() };
         let simd = self.model.simd;
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let mut found = state.tail.nearest(&query, filter, sight, simd);
+        let mut found = state.tail.nearest(&query, wanted, simd);
         for part in &state.parts {
-            let passing = scan::passing(&part.segment, &part.live, filter, sight);
+            let passing = scan::passing(&part.segment, &part.live, wanted);
             let best = scan::nearest(&part.segment, &passing, &query, limit, simd);
             found.extend(best.into_iter().map(|(score, row)| Found { key: part.segment.key(row), score }));
         }
@@ -191,13 +201,16 @@ impl Vectors {
 
     /// How near each of `keys` is that has a vector which passes as those do that are found. Blocks.
     pub(crate) fn scores(&self, keys: &[&Key], wanted: &Nearest<'_>) -> Vec<Option<f32>> {
-        let Nearest { vector, filter, sight, limit: _ } = *wanted;
+        let Nearest { vector, filter, sight, among, limit: _ } = *wanted;
         let (query, simd) = (self.query(vector), self.model.simd);
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let score = |key: &&Key| {
             let (hash, query) = (hash_of(key), query.as_ref()?);
+            if among.is_some_and(|among| among.binary_search(&hash).is_err()) {
+                return None;
+            }
             if state.tail.has(hash) {
-                return state.tail.score(hash, query, filter, sight, simd);
+                return state.tail.score(hash, query, wanted, simd);
             }
             let row = |part: &Part| part.segment.row_of(hash).filter(|row| part.live.has(*row));
             let (segment, row) = state.parts.iter().find_map(|part| Some((&part.segment, row(part)?)))?;

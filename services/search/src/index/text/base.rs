@@ -6,31 +6,27 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use domain::{Id, Key, Namespace};
+use domain::{Key, Namespace};
 use tantivy::{
-    Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, Term,
+    DocAddress, DocId, DocSet as _, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentReader, TERMINATED,
+    TantivyError, Term,
     collector::{FilterCollector, TopDocs},
     directory::MmapDirectory,
-    query::{
-        Bm25StatisticsProvider, BooleanQuery, ConstScoreQuery, Occur, Query, QueryClone, RangeQuery, TermQuery,
-        TermSetQuery,
-    },
-    schema::{
-        FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value as _,
-    },
+    query::{Bm25StatisticsProvider, BooleanQuery, ConstScoreQuery, EnableScoring, Occur, Query, TermSetQuery},
+    schema::IndexRecordOption,
     tokenizer::TokenizerManager,
 };
 
-use super::{analyzer, plan::Plan};
+use super::{
+    analyzer, conditions,
+    fields::{ANALYZER, Fields, HASH, schema},
+    plan::Plan,
+};
 use crate::{
-    document::{self, Document},
-    index::{Error, Filter, Found, hash_of, name_of},
+    document::Document,
+    index::{Error, Found, name_of},
 };
 
-/// The name of our analyzer in the schema.
-const ANALYZER: &str = "annals-en";
-/// The word of documents that are.
-const LISTED: &str = "yes";
 /// What the engine's writer may take of memory before it writes a segment.
 const WRITER_BYTES: usize = 32 << 20;
 
@@ -44,24 +40,6 @@ pub(super) struct Base {
     writer: Mutex<Option<IndexWriter>>,
 }
 
-/// The columns of a document.
-pub(super) struct Fields {
-    /// The whole name, by which a document is replaced.
-    name: Field,
-    /// A hash of it, by which a document is hidden that the tail has.
-    hash: Field,
-    pub(super) ns: Field,
-    id: Field,
-    variant: Field,
-    /// The namespace and those that it is under.
-    ancestors: Field,
-    thing_type: Field,
-    /// Whether everybody may come upon it in a list.
-    listed: Field,
-    updated_at: Field,
-    pub(super) texts: [Field; document::Field::ALL.len()],
-}
-
 impl Base {
     /// The documents in `path`, which is made if it is not there. Reads every file to see that it is whole. Blocks.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
@@ -69,7 +47,7 @@ impl Base {
         let (schema, fields) = schema();
         let tokenizers = TokenizerManager::default();
         tokenizers.register(ANALYZER, analyzer::stems());
-        let directory = MmapDirectory::open(path).map_err(tantivy::TantivyError::from)?;
+        let directory = MmapDirectory::open(path).map_err(TantivyError::from)?;
         let index = Index::builder().schema(schema).tokenizers(tokenizers).open_or_create(directory)?;
         let damaged = index.validate_checksum()?;
         if !damaged.is_empty() {
@@ -129,6 +107,16 @@ impl Base {
         &self.fields
     }
 
+    /// What a plan asks, within what is `visible`. Without words it is all that fulfils the conditions.
+    fn query(&self, plan: &Plan, visible: Option<&dyn Query>) -> BooleanQuery {
+        let mut all = conditions::conditions(plan.filter, &self.fields);
+        if let Some(visible) = visible {
+            all.push((Occur::Must, Box::new(ConstScoreQuery::new(visible.box_clone(), 0.0))));
+        }
+        all.extend(plan.queries(&self.fields).into_iter().map(|query| (Occur::Must, query)));
+        conditions::all(all)
+    }
+
     /// The best of what matches and is not `hidden`.
     pub(super) fn search(
         &self,
@@ -139,38 +127,59 @@ impl Base {
         hidden: impl Fn(u64) -> bool + Send + Sync + Clone + 'static,
         limit: usize,
     ) -> Result<Vec<Found>, Error> {
-        let matching: Box<dyn Query> = Box::new(BooleanQuery::union(plan.queries(&self.fields)));
-        let mut all = vec![(Occur::Must, matching)];
-        let visible = visible.map(QueryClone::box_clone);
-        for condition in self.conditions(plan.filter).into_iter().chain(visible) {
-            all.push((Occur::Must, Box::new(ConstScoreQuery::new(condition, 0.0))));
-        }
         let best = TopDocs::with_limit(limit).order_by_score();
-        let shown = FilterCollector::new("hash".to_owned(), move |hash: u64| !hidden(hash), best);
-        let best = searcher.search_with_statistics_provider(&BooleanQuery::new(all), &shown, statistics)?;
+        let shown = FilterCollector::new(HASH.to_owned(), move |hash: u64| !hidden(hash), best);
+        let best = searcher.search_with_statistics_provider(&self.query(plan, visible), &shown, statistics)?;
         best.into_iter()
             .map(|(score, address)| Ok(Found { key: self.fields.key(&searcher.doc(address)?), score }))
             .collect()
     }
 
-    fn conditions(&self, filter: &Filter) -> Vec<Box<dyn Query>> {
-        let fields = &self.fields;
-        let Filter { ns, ns_prefix, types, updated_from, updated_until } = filter;
-        let mut conditions = Vec::new();
-        conditions.extend(ns.as_ref().map(|ns| term(fields.ns, ns.as_str())));
-        conditions.extend(ns_prefix.as_ref().map(|ns| term(fields.ancestors, ns.as_str())));
-        if !types.is_empty() {
-            let types = types.iter().map(|name| Term::from_field_text(fields.thing_type, name.as_str()));
-            conditions.push(Box::new(TermSetQuery::new(types)));
+    /// Of each file, everything that matches and is not `hidden`: its number, and what the column has of it.
+    pub(super) fn all(
+        &self,
+        searcher: &Searcher,
+        plan: &Plan,
+        visible: Option<&dyn Query>,
+        hidden: impl Fn(u64) -> bool,
+        column: &str,
+    ) -> Result<Vec<Vec<(DocId, u64)>>, Error> {
+        let weight = self.query(plan, visible).weight(EnableScoring::disabled_from_searcher(searcher))?;
+        let of_file = |file: &SegmentReader| {
+            let (hashes, wanted) = (file.fast_fields().u64(HASH)?, file.fast_fields().u64(column)?);
+            let is_shown =
+                |document| !file.is_deleted(document) && hashes.first(document).is_some_and(|hash| !hidden(hash));
+            let (mut matching, mut all) = (weight.scorer(file, 1.0)?, Vec::new());
+            while matching.doc() != TERMINATED {
+                let document = matching.doc();
+                if is_shown(document) {
+                    all.extend(wanted.first(document).map(|value| (document, value)));
+                }
+                matching.advance();
+            }
+            Ok(all)
+        };
+        searcher.segment_readers().iter().map(of_file).collect()
+    }
+
+    /// Where the document of a name is, if it has one.
+    pub(super) fn address(&self, searcher: &Searcher, key: &Key) -> Result<Option<DocAddress>, Error> {
+        let name = Term::from_field_text(self.fields.name, &name_of(key));
+        for (number, file) in (0..).zip(searcher.segment_readers()) {
+            let inverted = file.inverted_index(self.fields.name)?;
+            let Some(mut postings) =
+                inverted.read_postings(&name, IndexRecordOption::Basic).map_err(TantivyError::from)?
+            else {
+                continue;
+            };
+            while postings.doc() != TERMINATED {
+                if !file.is_deleted(postings.doc()) {
+                    return Ok(Some(DocAddress::new(number, postings.doc())));
+                }
+                postings.advance();
+            }
         }
-        if updated_from.is_some() || updated_until.is_some() {
-            let bound = |millis: i64| Term::from_field_i64(fields.updated_at, millis);
-            let from = updated_from.map_or(std::ops::Bound::Unbounded, |from| std::ops::Bound::Included(bound(from)));
-            let until =
-                updated_until.map_or(std::ops::Bound::Unbounded, |until| std::ops::Bound::Excluded(bound(until)));
-            conditions.push(Box::new(RangeQuery::new(from, until)));
-        }
-        conditions
+        Ok(None)
     }
 
     /// What is listed for everybody, or of a namespace that may be read.
@@ -181,8 +190,7 @@ impl Base {
     ) -> Result<Box<dyn Query>, Error> {
         let readable = self.namespaces(searcher)?.into_iter().filter(|ns| may_read(ns));
         let readable = readable.map(|ns| Term::from_field_text(self.fields.ns, ns.as_str()));
-        let listed = term(self.fields.listed, LISTED);
-        Ok(Box::new(BooleanQuery::union(vec![listed, Box::new(TermSetQuery::new(readable))])))
+        Ok(Box::new(BooleanQuery::union(vec![self.fields.is_listed(), Box::new(TermSetQuery::new(readable))])))
     }
 
     /// Every namespace that has a document.
@@ -199,64 +207,4 @@ impl Base {
         namespaces.dedup();
         Ok(namespaces)
     }
-}
-
-impl Fields {
-    fn row(&self, document: &Document) -> TantivyDocument {
-        let Document { key, thing_type, visibility: _, updated_at, texts, embedding: _ } = document;
-        let mut row = TantivyDocument::new();
-        row.add_text(self.name, name_of(key));
-        row.add_u64(self.hash, hash_of(key));
-        row.add_text(self.ns, key.ns.as_str());
-        row.add_text(self.id, key.id.as_str());
-        if !key.variant.is_canonical() {
-            row.add_text(self.variant, key.variant.as_str());
-        }
-        let ns = key.ns.as_str();
-        let ends = ns.match_indices('/').map(|(end, _)| end).chain([ns.len()]);
-        ends.for_each(|end| row.add_text(self.ancestors, &ns[..end]));
-        row.add_text(self.thing_type, thing_type.as_str());
-        if document.is_listed() {
-            row.add_text(self.listed, LISTED);
-        }
-        row.add_i64(self.updated_at, updated_at.millis());
-        for (field, text) in self.texts.iter().zip(texts) {
-            row.add_text(*field, text);
-        }
-        row
-    }
-
-    fn key(&self, row: &TantivyDocument) -> Key {
-        let text = |field| row.get_first(field).and_then(|value| value.as_str());
-        let stored = "a stored name is one";
-        Key {
-            ns: text(self.ns).and_then(|ns| ns.parse().ok()).expect(stored),
-            id: text(self.id).and_then(|id| Id::from_canonical(id).ok()).expect(stored),
-            variant: text(self.variant).map(|variant| variant.parse().expect(stored)).unwrap_or_default(),
-        }
-    }
-}
-
-fn term(field: Field, text: &str) -> Box<dyn Query> {
-    Box::new(TermQuery::new(Term::from_field_text(field, text), IndexRecordOption::Basic))
-}
-
-fn schema() -> (Schema, Fields) {
-    let mut schema = Schema::builder();
-    let indexing =
-        TextFieldIndexing::default().set_tokenizer(ANALYZER).set_index_option(IndexRecordOption::WithFreqsAndPositions);
-    let text = TextOptions::default().set_indexing_options(indexing);
-    let fields = Fields {
-        name: schema.add_text_field("name", STRING),
-        hash: schema.add_u64_field("hash", FAST),
-        ns: schema.add_text_field("ns", STRING | STORED),
-        id: schema.add_text_field("entity_id", STORED),
-        variant: schema.add_text_field("variant", STORED),
-        ancestors: schema.add_text_field("ancestors", STRING),
-        thing_type: schema.add_text_field("type", STRING),
-        listed: schema.add_text_field("listed", STRING),
-        updated_at: schema.add_i64_field("updated_at", INDEXED | FAST),
-        texts: document::Field::ALL.map(|field| schema.add_text_field(field.name(), text.clone())),
-    };
-    (schema.build(), fields)
 }

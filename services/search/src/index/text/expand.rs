@@ -10,8 +10,11 @@ use tantivy::{
 };
 use tantivy_fst::Automaton as _;
 
-use super::{plan::Part, statistics::Statistics};
-use crate::{document::Field, index::Error, query::Clause};
+use super::{
+    plan::{Needs, Part},
+    statistics::Statistics,
+};
+use crate::{index::Error, query::Clause};
 
 /// A prefix, or a word that nothing has, stands for so many terms at most.
 const MOST_TERMS: usize = 64;
@@ -20,37 +23,40 @@ const SHORTEST_INEXACT: usize = 5;
 /// How much a term counts that is one letter away.
 const INEXACT_WEIGHT: f32 = 0.5;
 
-/// What to look for in each field; nothing where no document can match.
-pub(super) fn expand(clauses: &[Clause], statistics: &Statistics<'_>) -> Result<Vec<Part>, Error> {
-    let mut parts = Vec::new();
+/// For each clause, what to look for in each of the fields; nothing where no document can match.
+pub(super) fn expand(clauses: &[Clause], needs: Needs, statistics: &Statistics<'_>) -> Result<Vec<Vec<Part>>, Error> {
+    let mut expanded = Vec::new();
     for clause in clauses {
+        let mut parts = Vec::new();
+        let mut add = |terms: &[String], weight: f32| {
+            for field in needs.fields() {
+                parts.push(Part { field: *field, terms: terms.to_vec(), weight: weight * field.weight() });
+            }
+        };
         match clause {
             Clause::Word(word) => {
                 if word.chars().count() < SHORTEST_INEXACT || statistics.has(word)? {
-                    add(&mut parts, std::slice::from_ref(word), 1.0);
+                    add(std::slice::from_ref(word), 1.0);
                 } else {
                     for term in terms(statistics, "", &one_edit_apart(word)?)? {
-                        add(&mut parts, &[term], INEXACT_WEIGHT);
+                        add(&[term], INEXACT_WEIGHT);
                     }
                 }
             }
-            Clause::Phrase(words) => add(&mut parts, words, 1.0),
+            Clause::Phrase(words) => add(words, 1.0),
             Clause::Prefix { start, word } => {
                 let mut all = terms(statistics, start, &beginning(start)?)?;
                 all.insert(word.clone());
                 for term in all {
-                    add(&mut parts, &[term], 1.0);
+                    add(&[term], 1.0);
                 }
             }
         }
+        if needs == Needs::AllInNames || !parts.is_empty() {
+            expanded.push(parts);
+        }
     }
-    Ok(parts)
-}
-
-fn add(parts: &mut Vec<Part>, terms: &[String], weight: f32) {
-    for field in Field::ALL {
-        parts.push(Part { field, terms: terms.to_vec(), weight: weight * field.weight() });
-    }
+    Ok(expanded)
 }
 
 /// Of terms of which one letter is other, more or less, or two neighbours are swapped.

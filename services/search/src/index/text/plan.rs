@@ -2,11 +2,11 @@
 
 use tantivy::{
     Term,
-    query::{Bm25StatisticsProvider, Bm25Weight, BoostQuery, PhraseQuery, Query, TermQuery},
+    query::{Bm25StatisticsProvider, Bm25Weight, BooleanQuery, BoostQuery, PhraseQuery, Query, TermQuery},
     schema::IndexRecordOption,
 };
 
-use super::base::Fields;
+use super::fields::Fields;
 use crate::{
     document::Field,
     index::{Error, Filter, Sight},
@@ -14,9 +14,30 @@ use crate::{
 
 /// A query with its conditions.
 pub(super) struct Plan<'a> {
-    pub(super) parts: Vec<Part>,
+    /// What each clause of the query stands for, if it has any.
+    pub(super) clauses: Vec<Vec<Part>>,
+    /// Which of the clauses a document has to have.
+    pub(super) needs: Needs,
     pub(super) filter: &'a Filter,
     pub(super) sight: Sight<'a>,
+}
+
+/// Which clauses of a query a document has to have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Needs {
+    /// One of them, in any field.
+    Any,
+    /// All of them, in the title or the id.
+    AllInNames,
+}
+
+impl Needs {
+    pub(super) fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Any => &Field::ALL,
+            Self::AllInNames => &[Field::Title, Field::Id],
+        }
+    }
 }
 
 /// A term in a field, or several that follow each other there. What it adds to a score is its BM25 times `weight`.
@@ -28,18 +49,21 @@ pub(super) struct Part {
 }
 
 impl Plan<'_> {
-    /// For the engine, each part as a query.
+    /// Every part of every clause.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.clauses.iter().flatten()
+    }
+
+    /// For the engine, as queries each of which must match; none where there are no clauses.
     pub(super) fn queries(&self, fields: &Fields) -> Vec<Box<dyn Query>> {
-        let query = |part: &Part| -> Box<dyn Query> {
-            let mut terms = part.terms_in(fields);
-            let query: Box<dyn Query> = if terms.len() == 1 {
-                Box::new(TermQuery::new(terms.remove(0), IndexRecordOption::WithFreqs))
-            } else {
-                Box::new(PhraseQuery::new(terms))
-            };
-            Box::new(BoostQuery::new(query, part.weight))
+        let union = |parts: &mut dyn Iterator<Item = &Part>| -> Box<dyn Query> {
+            Box::new(BooleanQuery::union(parts.map(|part| part.query(fields)).collect()))
         };
-        self.parts.iter().map(query).collect()
+        match self.needs {
+            Needs::Any if self.clauses.is_empty() => Vec::new(),
+            Needs::Any => vec![union(&mut self.parts())],
+            Needs::AllInNames => self.clauses.iter().map(|parts| union(&mut parts.iter())).collect(),
+        }
     }
 
     /// For each part, what it gives to a document by how often that has it.
@@ -49,11 +73,21 @@ impl Plan<'_> {
         statistics: &dyn Bm25StatisticsProvider,
     ) -> Result<Vec<Bm25Weight>, Error> {
         let weight = |part: &Part| Ok(Bm25Weight::for_terms(statistics, &part.terms_in(fields))?.boost_by(part.weight));
-        self.parts.iter().map(weight).collect()
+        self.parts().map(weight).collect()
     }
 }
 
 impl Part {
+    pub(super) fn query(&self, fields: &Fields) -> Box<dyn Query> {
+        let mut terms = self.terms_in(fields);
+        let query: Box<dyn Query> = if terms.len() == 1 {
+            Box::new(TermQuery::new(terms.remove(0), IndexRecordOption::WithFreqs))
+        } else {
+            Box::new(PhraseQuery::new(terms))
+        };
+        Box::new(BoostQuery::new(query, self.weight))
+    }
+
     fn terms_in(&self, fields: &Fields) -> Vec<Term> {
         let field = fields.texts[self.field as usize];
         self.terms.iter().map(|term| Term::from_field_text(field, term)).collect()

@@ -1,27 +1,28 @@
 //! Owns how often a tenant's documents have a term, on the disk and in the tail together, so that both score alike. Never
-//! counts a document that the caller may not see: a score would tell of it.
+//! counts a document that the caller may not see: a score would tell of it. Where a namespace is asked for, only what is of it
+//! counts: it scores as if nothing else were there.
 
+use domain::Key;
 use tantivy::{
-    DocId, DocSet as _, Searcher, TERMINATED, Term,
+    DocSet as _, Searcher, TERMINATED, Term,
     query::{Bm25StatisticsProvider, EnableScoring, Query},
     schema::{Field as Column, IndexRecordOption},
 };
 
-use super::tail::Tail;
+use super::{bits::Bits, tail::Tail};
 use crate::{
-    document::Field,
-    index::{Error, Sight},
+    document::{Document, Field},
+    index::{Error, Filter, Sight},
 };
 
-/// What of the disk a caller may see who does not see everything.
-pub(super) struct Visible {
-    pub(super) query: Box<dyn Query>,
+/// What of the disk counts where not everything does.
+pub(super) struct Scope {
     /// Of each segment.
     documents: Vec<Bits>,
+    count: u64,
+    /// Words in each field.
+    tokens: [u64; Field::ALL.len()],
 }
-
-/// A set of documents of one segment.
-struct Bits(Vec<u64>);
 
 /// What is counted for one search.
 pub(super) struct Statistics<'a> {
@@ -30,41 +31,47 @@ pub(super) struct Statistics<'a> {
     /// Of the fields, in their order.
     pub(super) columns: [Column; Field::ALL.len()],
     sight: Sight<'a>,
+    filter: &'a Filter,
     /// None is everything.
-    visible: Option<&'a Visible>,
+    scope: Option<Scope>,
     documents: u64,
 }
 
-impl Visible {
+impl Scope {
     /// The documents that a query picks.
-    pub(super) fn new(searcher: &Searcher, query: Box<dyn Query>) -> Result<Self, Error> {
+    fn new(searcher: &Searcher, query: &dyn Query, columns: [Column; Field::ALL.len()]) -> Result<Self, Error> {
         let weight = query.weight(EnableScoring::disabled_from_searcher(searcher))?;
-        let mut documents = Vec::new();
+        let mut scope = Self { documents: Vec::new(), count: 0, tokens: [0; Field::ALL.len()] };
         for segment in searcher.segment_readers() {
-            let mut bits = Bits(vec![0; segment.max_doc().div_ceil(u64::BITS) as usize]);
+            let mut bits = Bits::none(segment.max_doc());
+            let mut lengths = Vec::new();
+            for column in columns {
+                lengths.push(segment.get_fieldnorms_reader(column)?);
+            }
             let mut picked = weight.scorer(segment, 1.0)?;
             while picked.doc() != TERMINATED {
-                if !segment.is_deleted(picked.doc()) {
-                    bits.insert(picked.doc());
+                let document = picked.doc();
+                if !segment.is_deleted(document) {
+                    bits.insert(document);
+                    scope.count += 1;
+                    for (tokens, lengths) in scope.tokens.iter_mut().zip(&lengths) {
+                        *tokens += u64::from(lengths.fieldnorm(document));
+                    }
                 }
                 picked.advance();
             }
-            documents.push(bits);
+            scope.documents.push(bits);
         }
-        Ok(Self { query, documents })
-    }
-
-    fn count(&self) -> u64 {
-        self.documents.iter().flat_map(|bits| &bits.0).map(|word| u64::from(word.count_ones())).sum()
+        Ok(scope)
     }
 
     fn document_frequency(&self, searcher: &Searcher, term: &Term) -> tantivy::Result<u64> {
         let mut count = 0;
-        for (segment, visible) in searcher.segment_readers().iter().zip(&self.documents) {
+        for (segment, counted) in searcher.segment_readers().iter().zip(&self.documents) {
             let inverted = segment.inverted_index(term.field())?;
             let Some(mut postings) = inverted.read_postings(term, IndexRecordOption::Basic)? else { continue };
             while postings.doc() != TERMINATED {
-                count += u64::from(visible.has(postings.doc()));
+                count += u64::from(counted.has(postings.doc()));
                 postings.advance();
             }
         }
@@ -72,28 +79,27 @@ impl Visible {
     }
 }
 
-impl Bits {
-    fn insert(&mut self, document: DocId) {
-        self.0[(document / u64::BITS) as usize] |= 1 << (document % u64::BITS);
-    }
-
-    fn has(&self, document: DocId) -> bool {
-        self.0[(document / u64::BITS) as usize] & 1 << (document % u64::BITS) != 0
-    }
-}
-
 impl<'a> Statistics<'a> {
-    /// `visible`: what of the disk may be seen; none is everything.
+    /// `scope`: picks what of the disk counts; none is everything.
     pub(super) fn new(
         searcher: &'a Searcher,
         tail: &'a Tail,
         columns: [Column; Field::ALL.len()],
         sight: Sight<'a>,
-        visible: Option<&'a Visible>,
+        filter: &'a Filter,
+        scope: Option<&dyn Query>,
     ) -> Result<Self, Error> {
-        let on_disk = visible.map_or_else(|| searcher.total_num_docs(), |visible| Ok(visible.count()))?;
-        let documents = on_disk + tail.documents(|document| sight.sees(document));
-        Ok(Self { searcher, tail, columns, sight, visible, documents })
+        let scope = scope.map(|query| Scope::new(searcher, query, columns)).transpose()?;
+        let on_disk = scope.as_ref().map_or_else(|| searcher.total_num_docs(), |scope| Ok(scope.count))?;
+        let mut statistics = Self { searcher, tail, columns, sight, filter, scope, documents: on_disk };
+        statistics.documents += tail.documents(|document| statistics.counts(document));
+        Ok(statistics)
+    }
+
+    /// Whether a document of the tail counts.
+    fn counts(&self, document: &Document) -> bool {
+        let Document { key: Key { ns, .. }, .. } = document;
+        self.sight.sees(document) && self.filter.has_namespace(ns)
     }
 
     /// Whether a document has a term in any field.
@@ -122,12 +128,14 @@ impl<'a> Statistics<'a> {
 }
 
 impl Bm25StatisticsProvider for Statistics<'_> {
-    /// For those who do not see everything, so many as texts have usually.
     fn total_num_tokens(&self, column: Column) -> tantivy::Result<u64> {
         let field = self.field(column);
-        match self.visible {
-            None => Ok(self.searcher.total_num_tokens(column)? + self.tail.tokens(field)),
-            Some(_) => Ok(self.documents * field.usual_length()),
+        match &self.scope {
+            None => {
+                Ok(self.searcher.total_num_tokens(column)? + self.tail.tokens(field, None::<fn(&Document) -> bool>))
+            }
+            Some(scope) => Ok(scope.tokens[field as usize]
+                + self.tail.tokens(field, Some(|document: &Document| self.counts(document)))),
         }
     }
 
@@ -137,11 +145,11 @@ impl Bm25StatisticsProvider for Statistics<'_> {
 
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
         let in_tail = std::str::from_utf8(term.serialized_value_bytes()).map_or(0, |text| {
-            self.tail.document_frequency(self.field(term.field()), text, |document| self.sight.sees(document))
+            self.tail.document_frequency(self.field(term.field()), text, |document| self.counts(document))
         });
-        let on_disk = match self.visible {
+        let on_disk = match &self.scope {
             None => self.searcher.doc_freq(term)?,
-            Some(visible) => visible.document_frequency(self.searcher, term)?,
+            Some(scope) => scope.document_frequency(self.searcher, term)?,
         };
         Ok(on_disk + in_tail)
     }

@@ -12,7 +12,7 @@ use tantivy::{fieldnorm::FieldNormReader, query::Bm25Weight};
 
 use super::{
     Analyzer,
-    plan::{Part, Plan},
+    plan::{Needs, Part, Plan},
 };
 use crate::{
     document::{Document, Field},
@@ -110,9 +110,11 @@ impl Tail {
         self.documents.values().filter(|analyzed| sees(&analyzed.document)).count() as u64
     }
 
-    /// Words in a field of all documents.
-    pub(super) fn tokens(&self, field: Field) -> u64 {
-        self.tokens[field as usize]
+    /// Words in a field of the documents that `sees` picks; none is all of them.
+    pub(super) fn tokens(&self, field: Field, sees: Option<impl Fn(&Document) -> bool>) -> u64 {
+        let Some(sees) = sees else { return self.tokens[field as usize] };
+        let counted = self.documents.values().filter(|analyzed| sees(&analyzed.document));
+        counted.map(|analyzed| u64::from(analyzed.fields[field as usize].length)).sum()
     }
 
     /// Documents, of those that `sees` picks, that have a term in a field.
@@ -129,15 +131,34 @@ impl Tail {
 
     /// What matches, in no order. `weights` are of the parts of the plan.
     pub(super) fn search(&self, plan: &Plan<'_>, weights: &[Bm25Weight]) -> Vec<Found> {
-        let firsts = plan.parts.iter().filter_map(|part| self.terms.get(part.terms.first()?));
-        let candidates: BTreeSet<u32> = firsts.flatten().copied().collect();
-        let mut found = Vec::new();
-        for analyzed in candidates.iter().map(|number| &self.documents[number]).filter(|one| one.fulfils(plan)) {
-            let scores = plan.parts.iter().zip(weights).filter_map(|(part, weight)| analyzed.score(part, weight));
-            let score = scores.reduce(|sum, score| sum + score);
-            found.extend(score.map(|score| Found { key: analyzed.document.key.clone(), score }));
-        }
-        found
+        let scored = |analyzed: &Analyzed| {
+            let scores = plan.parts().zip(weights).filter_map(|(part, weight)| analyzed.score(part, weight));
+            let score = scores.reduce(|sum, score| sum + score)?;
+            Some(Found { key: analyzed.document.key.clone(), score })
+        };
+        self.matching(plan).filter_map(scored).collect()
+    }
+
+    /// Documents that match; without clauses all that fulfil the conditions.
+    pub(super) fn all<'a>(&'a self, plan: &'a Plan<'_>) -> impl Iterator<Item = &'a Document> {
+        self.matching(plan).map(|analyzed| &analyzed.document)
+    }
+
+    /// What each part of the plan gives to the document of a name, if it has one here.
+    pub(super) fn scores(&self, key: &Key, plan: &Plan<'_>, weights: &[Bm25Weight]) -> Option<Vec<Option<f32>>> {
+        let number = (*self.names.get(key)?)?;
+        let analyzed = &self.documents[&number];
+        Some(plan.parts().zip(weights).map(|(part, weight)| analyzed.score(part, weight)).collect())
+    }
+
+    fn matching<'a>(&'a self, plan: &'a Plan<'_>) -> impl Iterator<Item = &'a Analyzed> {
+        let candidates: BTreeSet<u32> = if plan.clauses.is_empty() {
+            self.documents.keys().copied().collect()
+        } else {
+            plan.parts().filter_map(|part| self.terms.get(part.terms.first()?)).flatten().copied().collect()
+        };
+        let documents = candidates.into_iter().map(|number| &self.documents[&number]);
+        documents.filter(|analyzed| analyzed.fulfils(plan) && analyzed.has_clauses(plan))
     }
 
     fn with(&self, term: &str) -> impl Iterator<Item = &Analyzed> {
@@ -160,12 +181,22 @@ impl Analyzed {
     }
 
     fn bytes(&self) -> usize {
-        self.document.texts.iter().map(String::len).sum()
+        self.document.texts.iter().map(String::len).sum::<usize>() + self.document.facts.bytes()
     }
 
     fn fulfils(&self, plan: &Plan<'_>) -> bool {
-        let Document { key, thing_type, updated_at, .. } = &self.document;
-        plan.filter.has(&key.ns, thing_type, updated_at.millis()) && plan.sight.sees(&self.document)
+        let Document { key, thing_type, updated_at, facts, .. } = &self.document;
+        plan.filter.has(&key.ns, thing_type, updated_at.millis())
+            && plan.filter.has_fields(facts)
+            && plan.sight.sees(&self.document)
+    }
+
+    fn has_clauses(&self, plan: &Plan<'_>) -> bool {
+        let has = |part: &Part| self.fields[part.field as usize].count(&part.terms) > 0;
+        match plan.needs {
+            Needs::Any => plan.clauses.is_empty() || plan.parts().any(has),
+            Needs::AllInNames => plan.clauses.iter().all(|parts| parts.iter().any(has)),
+        }
     }
 
     fn score(&self, part: &Part, weight: &Bm25Weight) -> Option<f32> {

@@ -19,8 +19,8 @@ impl Fed<Texts> {
     }
 
     fn search(&self, text: &str, filter: &Filter, may_read: MayRead<'_>) -> Vec<Found> {
-        let clauses = query::parse(text).unwrap();
-        let wanted = Matching { clauses: &clauses, filter, sight: Sight(may_read), limit: 1_000 };
+        let clauses = query::parse("query", text).unwrap();
+        let wanted = Matching { clauses: &clauses, needs: Needs::Any, filter, sight: Sight(may_read), limit: 1_000 };
         self.index.of(&tenant("a")).map_or(Vec::new(), |texts| texts.matching(&wanted).unwrap())
     }
 }

@@ -25,6 +25,10 @@ impl Bits {
         }
     }
 
+    pub(crate) fn insert(&mut self, row: usize) {
+        self.0[row / 64] |= 1 << (row % 64);
+    }
+
     pub(crate) fn remove(&mut self, row: usize) {
         self.0[row / 64] &= !(1 << (row % 64));
     }

@@ -1,8 +1,9 @@
 //! Owns how the nearest rows of a segment are found: of those that pass, the signs of all are compared, the bytes of the
 //! best of them, and the vectors of the best of those. Never lets a row pass that a filter does not.
 
-use super::{bits::Bits, code::Code, kernels::Simd, segment::Segment};
-use crate::index::{Filter, Sight};
+use std::borrow::Cow;
+
+use super::{Nearest, bits::Bits, code::Code, kernels::Simd, segment::Segment};
 
 /// For each row that is wanted, so many are compared by their bytes, and by their vectors. Where no more than twice the first
 /// pass, their signs are not looked at.
@@ -24,10 +25,12 @@ pub(super) struct Query {
 }
 
 /// The rows of `live` that fulfil every condition and may be seen.
-pub(super) fn passing(segment: &Segment, live: &Bits, filter: &Filter, sight: Sight<'_>) -> Bits {
+pub(super) fn passing(segment: &Segment, live: &Bits, wanted: &Nearest<'_>) -> Bits {
+    let Nearest { vector: _, filter, sight, among, limit: _ } = *wanted;
     let types: Option<Vec<bool>> = (!filter.types.is_empty())
         .then(|| segment.types.iter().map(|thing_type| filter.types.contains(thing_type)).collect());
     let is_time_asked = filter.updated_from.is_some() || filter.updated_until.is_some();
+    let live = among.map_or(Cow::Borrowed(live), |among| Cow::Owned(of_names(segment, live, among)));
     let mut passing = Bits::none(segment.rows());
     for (ns, rows) in &segment.namespaces {
         if !filter.has_namespace(ns) {
@@ -35,16 +38,29 @@ pub(super) fn passing(segment: &Segment, live: &Bits, filter: &Filter, sight: Si
         }
         let is_readable = sight.reads(ns);
         if is_readable && types.is_none() && !is_time_asked {
-            passing.insert_range_from(live, rows);
+            passing.insert_range_from(&live, rows);
             continue;
         }
-        passing.insert_from(live, rows, |row| {
+        passing.insert_from(&live, rows, |row| {
             (is_readable || segment.is_listed(row))
                 && types.as_ref().is_none_or(|types| types[segment.thing_type(row)])
                 && (!is_time_asked || filter.has_time(segment.updated_at(row)))
         });
     }
     passing
+}
+
+/// The rows of `live` whose names have one of these hashes.
+fn of_names(segment: &Segment, live: &Bits, among: &[u64]) -> Bits {
+    let mut rows = Bits::none(segment.rows());
+    let mut wanted = among.iter().peekable();
+    for (hash, row) in segment.rows_by_hash() {
+        while wanted.next_if(|wanted| **wanted < hash).is_some() {}
+        if wanted.peek() == Some(&&hash) && live.has(row) {
+            rows.insert(row);
+        }
+    }
+    rows
 }
 
 /// The `limit` nearest rows of those that pass, with their cosines, in no order.

@@ -200,6 +200,12 @@ impl Segment {
         Some(rows[place] as usize)
     }
 
+    /// The hash of the name of each row and the row, by hash.
+    pub(super) fn rows_by_hash(&self) -> impl Iterator<Item = (u64, usize)> {
+        let rows: &[u32] = bytemuck::cast_slice(self.column(Column::Rows));
+        self.hashes().iter().zip(rows).map(|(hash, row)| (*hash, *row as usize))
+    }
+
     /// What a row is of.
     pub(super) fn key(&self, row: usize) -> Key {
         let stored = "a stored name is one";

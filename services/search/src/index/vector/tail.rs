@@ -3,12 +3,13 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use super::{
+    Nearest,
     code::Code,
     kernels::Simd,
     row::{Attributes, Row},
     scan::Query,
 };
-use crate::index::{Filter, Found, Sight};
+use crate::index::Found;
 
 /// The newest vectors by the hashes of their names, and names that have none any more.
 #[derive(Default)]
@@ -51,9 +52,9 @@ impl Tail {
     }
 
     /// How near a name is that has a vector here which passes.
-    pub(super) fn score(&self, hash: u64, query: &Query, filter: &Filter, sight: Sight<'_>, simd: Simd) -> Option<f32> {
+    pub(super) fn score(&self, hash: u64, query: &Query, wanted: &Nearest<'_>, simd: Simd) -> Option<f32> {
         let entry = self.0.get(&hash)?.as_ref()?;
-        entry.passes(filter, sight).then(|| simd.dot(&entry.vector, &query.vector))
+        entry.passes(hash, wanted).then(|| simd.dot(&entry.vector, &query.vector))
     }
 
     /// Names that have none any more.
@@ -73,17 +74,24 @@ impl Tail {
     }
 
     /// What fulfils every condition and may be seen, with its cosine, in no order.
-    pub(super) fn nearest(&self, query: &Query, filter: &Filter, sight: Sight<'_>, simd: Simd) -> Vec<Found> {
-        let found =
-            |entry: &Entry| Found { key: entry.attributes.key.clone(), score: simd.dot(&entry.vector, &query.vector) };
-        self.0.values().flatten().filter(|entry| entry.passes(filter, sight)).map(found).collect()
+    pub(super) fn nearest(&self, query: &Query, wanted: &Nearest<'_>, simd: Simd) -> Vec<Found> {
+        let entries = self.0.iter().filter_map(|(hash, entry)| Some((*hash, entry.as_ref()?)));
+        let passing = entries.filter(|(hash, entry)| entry.passes(*hash, wanted));
+        let found = |(_, Entry { attributes, vector, code: _ }): (u64, &Entry)| Found {
+            key: attributes.key.clone(),
+            score: simd.dot(vector, &query.vector),
+        };
+        passing.map(found).collect()
     }
 }
 
 impl Entry {
     /// Whether it fulfils every condition and may be seen.
-    fn passes(&self, filter: &Filter, sight: Sight<'_>) -> bool {
+    fn passes(&self, hash: u64, wanted: &Nearest<'_>) -> bool {
         let Attributes { key, thing_type, is_listed, updated_at } = &self.attributes;
-        (*is_listed || sight.reads(&key.ns)) && filter.has(&key.ns, thing_type, *updated_at)
+        let Nearest { vector: _, filter, sight, among, limit: _ } = wanted;
+        (*is_listed || sight.reads(&key.ns))
+            && filter.has(&key.ns, thing_type, *updated_at)
+            && among.is_none_or(|among| among.binary_search(&hash).is_ok())
     }
 }

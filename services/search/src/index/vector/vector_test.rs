@@ -4,7 +4,7 @@ use domain::{Namespace, Visibility};
 use proptest::prelude::*;
 
 use super::{
-    super::fed::{Fed, WORDS, names_with, play, public, put, tenant},
+    super::fed::{Fed, WORDS, key, names_with, play, public, put, tenant},
     *,
 };
 
@@ -21,7 +21,8 @@ impl Fed<Vectors> {
     }
 
     fn search(&self, text: &str, filter: &Filter, sight: Sight<'_>, limit: usize) -> Vec<Found> {
-        let wanted = Nearest { vector: &Embedder::HashV1.embed_query(text).unwrap(), filter, sight, limit };
+        let wanted =
+            Nearest { vector: &Embedder::HashV1.embed_query(text).unwrap(), filter, sight, among: None, limit };
         self.index.of(&tenant("a")).map_or(Vec::new(), |vectors| vectors.nearest(&wanted))
     }
 
@@ -44,6 +45,30 @@ fn the_nearest_is_first_in_memory_and_on_the_disk() {
         assert_eq!(fed.found("anything", 2).len(), 2);
         fed.index.checkpoint().unwrap();
         fed = fed.reopen();
+    }
+}
+
+#[test]
+fn among_some_names_only_those_are_found() {
+    let mut fed = Fed::<Vectors>::new();
+    for number in 0..1_500 {
+        fed.apply(public(&format!("{number}"), &format!("crane {number}"), ""));
+    }
+    let mut among: Vec<u64> = (0..1_500).step_by(300).map(|number| hash_of(&key("n", &number.to_string()))).collect();
+    among.sort_unstable();
+    for _ in 0..2 {
+        let (vector, filter) = (Embedder::HashV1.embed_query("crane").unwrap(), Filter::default());
+        let wanted = Nearest { vector: &vector, filter: &filter, sight: Sight(None), among: Some(&among), limit: 10 };
+        let vectors = fed.index.of(&tenant("a")).unwrap();
+        let mut found: Vec<_> = vectors.nearest(&wanted).into_iter().map(|found| found.key).collect();
+        found.sort_unstable();
+        let mut expected = ["0", "300", "600", "900", "1200"].map(|id| key("n", id));
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+        let keys = [&key("n", "300"), &key("n", "301")];
+        let scores = vectors.scores(&keys, &wanted);
+        assert_eq!(scores.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+        fed.index.checkpoint().unwrap();
     }
 }
 

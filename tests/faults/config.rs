@@ -31,6 +31,16 @@ pub(crate) fn search_seed() -> anyhow::Result<Option<u64>> {
     number("ANNALS_SEARCH_FAULT_SEED")
 }
 
+/// How many searches are compared with those where nothing is hidden.
+pub(crate) fn tenant_queries() -> anyhow::Result<u64> {
+    Ok(number("ANNALS_TENANT_QUERIES")?.unwrap_or(400))
+}
+
+/// The seed of searches that shall be repeated.
+pub(crate) fn tenant_seed() -> anyhow::Result<Option<u64>> {
+    number("ANNALS_TENANT_SEED")
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one home of these tests' settings")]
 fn number(variable: &str) -> anyhow::Result<Option<u64>> {
     Ok(std::env::var(variable).ok().map(|number| number.parse()).transpose()?)

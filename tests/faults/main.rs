@@ -16,3 +16,4 @@ mod search;
 mod sqlite;
 mod sync_calls;
 mod takeover;
+mod tenants;

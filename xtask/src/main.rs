@@ -78,6 +78,13 @@ enum Task {
         rounds: u32,
     },
 
+    /// Search at random as callers who do not see everything, and compare with what they find where nothing is hidden.
+    TenantQueries {
+        /// How many times.
+        #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+        queries: u32,
+    },
+
     /// Run the tests but for those of several processes under cargo-tarpaulin and print line coverage; fails below 80 %.
     ///
     /// Installs cargo-tarpaulin under the target directory if it is not there. Follows the servers that the
@@ -127,6 +134,13 @@ fn run(task: Task) -> Result<()> {
             "search::after_kills_all_is_found_that_is_there",
             "ANNALS_SEARCH_FAULT_ROUNDS",
             rounds,
+            false,
+        ),
+        Task::TenantQueries { queries } => repeat(
+            &workspace,
+            "tenants::what_somebody_finds_tells_nothing_of_what_they_may_not_see",
+            "ANNALS_TENANT_QUERIES",
+            queries,
             false,
         ),
         Task::Coverage { packages } => coverage::run(&workspace, &packages),

@@ -50,6 +50,9 @@ use crate::{
 const LOOKED_AT_BYTES: usize = 64 << 10;
 const LOOKED_AT_WORDS: usize = 512;
 
+/// Of what is equally good as the last that is wanted so much is put in order; of more, some comes first.
+const MOST_TIED: usize = 10_000;
+
 /// Which texts are looked for.
 pub(crate) struct Matching<'a> {
     pub(crate) clauses: &'a [Clause],
@@ -133,7 +136,8 @@ impl Texts {
     pub(crate) fn matching(&self, wanted: &Matching<'_>) -> Result<Vec<Found>, Error> {
         self.look(wanted, Vec::new, |View { tail, searcher, visible, statistics, plan }| {
             let visible = visible.as_deref();
-            let mut found = self.base.search(searcher, &statistics, &plan, visible, tail.names(), wanted.limit)?;
+            let best = |limit| self.base.search(searcher, &statistics, &plan, visible, tail.names(), limit);
+            let mut found = with_ties(wanted.limit, best)?;
             found.extend(tail.search(&plan, &plan.weights(self.base.fields(), &statistics)?));
             found.sort_by(|one, other| other.score.total_cmp(&one.score).then_with(|| one.key.cmp(&other.key)));
             found.truncate(wanted.limit);
@@ -261,6 +265,19 @@ impl Texts {
         let scope = (!scope.is_empty()).then(|| ConstScoreQuery::new(Box::new(conditions::all(scope)), 0.0));
         let scope = scope.as_ref().map(|scope| scope as &dyn Query);
         Statistics::new(searcher, tail, self.base.fields().texts, sight, filter, scope)
+    }
+}
+
+/// The best `limit`, and what is as good as the last of them: the engine's own order of these changes with its files.
+fn with_ties(limit: usize, best: impl Fn(usize) -> Result<Vec<Found>, Error>) -> Result<Vec<Found>, Error> {
+    let mut more = limit + 1;
+    loop {
+        let found = best(more)?;
+        let is_told_apart = found.len() < more || found[limit - 1].score > found[more - 1].score;
+        if is_told_apart || more >= MOST_TIED.max(limit) {
+            return Ok(found);
+        }
+        more *= 4;
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use domain::FieldPath;
-use tantivy::{DocSet as _, Searcher, TERMINATED, TantivyError, schema::IndexRecordOption};
+use tantivy::{DocId, DocSet as _, Searcher, TERMINATED, TantivyError, schema::IndexRecordOption};
 
 use super::{bits::Bits, fields::Fields};
 use crate::{
@@ -37,39 +37,73 @@ pub(crate) struct Counted {
     pub(crate) others: u64,
 }
 
-/// What matches: of several variants of a thing one.
+/// What matches, and by which thing: with several of its variants a thing counts once for each value that one of them has.
 pub(super) struct Matched<'a> {
-    pub(super) in_tail: Vec<&'a Document>,
+    in_tail: Vec<(&'a Document, u64)>,
     /// Of each file, in the order of the searcher's.
-    pub(super) on_disk: Vec<Bits>,
+    on_disk: Vec<Matching>,
+    /// Things that match by several variants.
+    several: HashSet<u64>,
+}
+
+/// What matches in a file.
+struct Matching {
+    documents: Bits,
+    /// The things of those that are of several.
+    several: HashMap<DocId, u64>,
+}
+
+/// How many things have each value.
+#[derive(Default)]
+struct Counts {
+    of: HashMap<Vec<u8>, u64>,
+    /// Each thing of several variants with each of its values.
+    known: HashSet<(Vec<u8>, u64)>,
+}
+
+impl Counts {
+    /// `thing` if it is of several.
+    fn add(&mut self, value: &[u8], thing: Option<u64>) {
+        if thing.is_none_or(|thing| self.known.insert((value.to_owned(), thing))) {
+            *self.of.entry(value.to_owned()).or_default() += 1;
+        }
+    }
 }
 
 impl<'a> Matched<'a> {
     /// Of all that matches; `on_disk` of each document its number and the hash of its thing.
-    pub(super) fn new(in_tail: Vec<&'a Document>, searcher: &Searcher, on_disk: Vec<Vec<(u32, u64)>>) -> Self {
-        let mut things = HashSet::new();
-        let mut is_first = |thing| things.insert(thing);
-        let in_tail: Vec<_> =
-            in_tail.into_iter().filter(|document| is_first(hash_of(&domain::Key::from(document.key.name())))).collect();
-        let files = searcher.segment_readers().iter().zip(on_disk);
-        let on_disk = files.map(|(file, documents)| {
-            let mut bits = Bits::none(file.max_doc());
-            documents.into_iter().filter(|(_, thing)| is_first(*thing)).for_each(|(number, _)| bits.insert(number));
-            bits
+    pub(super) fn new(in_tail: Vec<&'a Document>, searcher: &Searcher, on_disk: Vec<Vec<(DocId, u64)>>) -> Self {
+        let thing = |document: &'a Document| (document, hash_of(&domain::Key::from(document.key.name())));
+        let in_tail: Vec<_> = in_tail.into_iter().map(thing).collect();
+        let (mut things, mut several) = (HashSet::new(), HashSet::new());
+        let all = in_tail.iter().map(|(_, thing)| thing).chain(on_disk.iter().flatten().map(|(_, thing)| thing));
+        for thing in all {
+            if !things.insert(*thing) {
+                several.insert(*thing);
+            }
+        }
+        let files = searcher.segment_readers().iter().zip(on_disk).map(|(file, matching)| {
+            let mut documents = Bits::none(file.max_doc());
+            for (number, _) in &matching {
+                documents.insert(*number);
+            }
+            let several = matching.into_iter().filter(|(_, thing)| several.contains(thing)).collect();
+            Matching { documents, several }
         });
-        let on_disk = on_disk.collect();
-        Self { in_tail, on_disk }
+        let on_disk = files.collect();
+        Self { in_tail, on_disk, several }
     }
 
     /// Counts them.
     pub(super) fn count(&self, facet: &Facet, searcher: &Searcher, fields: &Fields) -> Result<Counted, Error> {
-        let mut counts: HashMap<Vec<u8>, u64> = HashMap::new();
-        for document in &self.in_tail {
+        let mut counts = Counts::default();
+        for (document, thing) in &self.in_tail {
+            let several = self.several.get(thing).copied();
             for value in values(facet, document) {
-                *counts.entry(value).or_default() += 1;
+                counts.add(&value, several);
             }
         }
-        for (file, matched) in searcher.segment_readers().iter().zip(&self.on_disk) {
+        for (file, Matching { documents, several }) in searcher.segment_readers().iter().zip(&self.on_disk) {
             let (column, (from, until)) = match facet {
                 Facet::Namespace => (fields.ns, (Bound::Unbounded, Bound::Unbounded)),
                 Facet::Type => (fields.thing_type, (Bound::Unbounded, Bound::Unbounded)),
@@ -86,22 +120,21 @@ impl<'a> Matched<'a> {
             let mut terms = range.into_stream().map_err(TantivyError::from)?;
             let mut looked_at = 0;
             while looked_at < MOST_VALUES && terms.advance() {
-                if is_value(facet, terms.key()) {
-                    looked_at += 1;
-                    let postings = inverted.read_postings_from_terminfo(terms.value(), IndexRecordOption::Basic);
-                    let mut postings = postings.map_err(TantivyError::from)?;
-                    let mut count = 0;
-                    while postings.doc() != TERMINATED {
-                        count += u64::from(matched.has(postings.doc()));
-                        postings.advance();
+                if !is_value(facet, terms.key()) {
+                    continue;
+                }
+                looked_at += 1;
+                let postings = inverted.read_postings_from_terminfo(terms.value(), IndexRecordOption::Basic);
+                let mut postings = postings.map_err(TantivyError::from)?;
+                while postings.doc() != TERMINATED {
+                    if documents.has(postings.doc()) {
+                        counts.add(terms.key(), several.get(&postings.doc()).copied());
                     }
-                    if count > 0 {
-                        *counts.entry(terms.key().to_owned()).or_default() += count;
-                    }
+                    postings.advance();
                 }
             }
         }
-        let mut counts: Vec<_> = counts.into_iter().collect();
+        let mut counts: Vec<_> = counts.of.into_iter().collect();
         counts.sort_unstable_by(|(value, count), (other, of_other)| {
             (Reverse(count), value).cmp(&(Reverse(of_other), other))
         });

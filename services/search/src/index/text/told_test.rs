@@ -6,7 +6,10 @@ use super::{
     super::fed::{Fed, delete, key, public, put, tenant, with_data},
     *,
 };
-use crate::{facts::Wanted, query};
+use crate::{
+    facts::{Facts, Wanted},
+    query,
+};
 
 /// As [`Matching`], of a query without conditions.
 struct Asked {
@@ -112,13 +115,18 @@ fn things_are_counted_by_value_as_the_caller_sees_them() {
 fn a_thing_counts_once_however_many_of_its_variants_match() {
     let mut variant = public("one", "crane", "");
     variant.key.variant = "es".parse().unwrap();
-    variant.document.iter_mut().for_each(|document| document.key = variant.key.clone());
-    let mut fed = Fed::<Texts>::of([public("one", "crane", ""), public("two", "crane", "")]);
+    variant.document.iter_mut().for_each(|document| {
+        document.key = variant.key.clone();
+        document.facts = Facts::of(r#"{"in":"es"}"#);
+    });
+    let mut fed = Fed::<Texts>::of([with_data("one", "crane", r#"{"in":"en"}"#), public("two", "crane", "")]);
     fed.index.checkpoint().unwrap();
     fed.apply(variant);
     for _ in 0..2 {
-        let counted = asked("crane", &[]).of(&fed, None, |texts, wanted| texts.facets(wanted, &[Facet::Type]));
+        let facets = [Facet::Type, Facet::Field("/in".parse().unwrap())];
+        let counted = asked("crane", &[]).of(&fed, None, |texts, wanted| texts.facets(wanted, &facets));
         assert_eq!(counted[0].values, [("Note".to_owned(), 2)]);
+        assert_eq!(counted[1].values, [("\"en\"".to_owned(), 1), ("\"es\"".to_owned(), 1)]);
         fed.index.checkpoint().unwrap();
     }
 }

@@ -97,23 +97,24 @@ async fn everything_is_there_once(cluster: &Cluster, server: &S3, load: &Load) -
     }
     // What a merge is writing at this moment is left over, and then it is not.
     for _ in 0..LOOKS {
-        expire(&mut events).await?;
-        if is_in_order(cluster, server, load)? {
+        // The server waits a second for the store here, which a busy machine may take without any fault.
+        if expire(&mut events).await? && is_in_order(cluster, server, load)? {
             let answers = events.verify_archive(VerifyArchiveRequest {}).await?.into_inner();
             let ended = drained(answers, |table| {
                 ensure!(table.problems.is_empty(), "{:?}", table.problems);
                 Ok(())
             });
-            ensure!(ended.await?.is_none(), "the store answers again");
-            return Ok(());
+            if ended.await?.is_none() {
+                return Ok(());
+            }
         }
         tick.tick().await;
     }
-    anyhow::bail!("files are left over")
+    anyhow::bail!("files are left over, or the store does not answer any more")
 }
 
-/// Removes what nothing leads to.
-async fn expire(events: &mut EventsServiceClient<Channel>) -> anyhow::Result<()> {
+/// Removes what nothing leads to; whether the store answered.
+async fn expire(events: &mut EventsServiceClient<Channel>) -> anyhow::Result<bool> {
     let mut gone = 1;
     while gone > 0 {
         gone = 0;
@@ -122,9 +123,11 @@ async fn expire(events: &mut EventsServiceClient<Channel>) -> anyhow::Result<()>
             gone += answer.files;
             Ok(())
         });
-        ensure!(ended.await?.is_none(), "the store answers again");
+        if ended.await?.is_some() {
+            return Ok(false);
+        }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// What others see; whether no file is left over.

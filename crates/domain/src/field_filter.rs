@@ -161,8 +161,8 @@ impl Scalar {
         match value {
             Json::Null => Ok(Self::Null),
             Json::Bool(truth) => Ok(Self::Bool(*truth)),
-            // Zero has no sign here.
-            Json::Number(_) => Ok(Self::Number(value.as_f64().unwrap_or_default() + 0.0)),
+            // Zero has no sign here, and what is beyond all doubles is the last of them.
+            Json::Number(_) => Ok(Self::Number(value.as_f64().unwrap_or_default().clamp(f64::MIN, f64::MAX) + 0.0)),
             Json::String(text) => Ok(Self::String(text.clone())),
             Json::Array(_) | Json::Object(_) => {
                 Err(Invalid::new("value", "must be a string, a number, true, false or null"))
@@ -218,6 +218,7 @@ mod tests {
         assert_eq!(test("/y<b=c"), FieldTest::Within { from: None, until: Some(string("b=c")) });
         assert_eq!(test("/y"), FieldTest::Exists);
         assert_eq!(test("!/y"), FieldTest::Absent);
+        assert_eq!(test("/n=9e308"), FieldTest::AnyOf(vec![Scalar::Number(f64::MAX)]));
         assert_eq!("/a~1b=1".parse::<FieldFilter>().unwrap().path.as_str(), "/a~1b");
     }
 

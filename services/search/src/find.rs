@@ -10,20 +10,25 @@ use std::{
 
 use domain::Key;
 use http::HeaderMap;
+use prost::Message as _;
 use proto::{
     common::v1::Visibility as WireVisibility,
     convert::{canonical_key, key_to_wire},
     search::v1 as wire,
     things::v1::{BatchGetThingsRequest, BatchGetThingsResponse, Thing},
 };
-use serve::{Caller, Refusal, deadline::Deadline, page::Binding};
+use serve::{
+    Caller, Refusal,
+    deadline::Deadline,
+    page::{Binding, MAX_BYTES},
+};
 
 use crate::{
     Search,
     document::texts_of,
     index::{Counted, Embedder, Error, Found, Model, OfTenant as _},
     look::{Asked, Mode},
-    ranking::{Id, Page, Ranking},
+    ranking::{Page, Question, Ranking},
     snippet::{Snippet, Words},
 };
 
@@ -36,13 +41,11 @@ const ROUNDS: usize = 5;
 /// How many hits are told of one question, on all pages.
 const DEEPEST: usize = 10_000;
 
-/// Who asks, which page, and until when.
+/// Who asks what, which page, and until when.
 pub(crate) struct Call<'a> {
-    pub(crate) caller: &'a Caller,
+    pub(crate) question: Question,
     /// Say who calls.
     pub(crate) headers: &'a HeaderMap,
-    /// All that makes the answer, but its page.
-    pub(crate) question: Vec<u8>,
     /// Empty for the first.
     pub(crate) page_token: String,
     pub(crate) deadline: Deadline,
@@ -54,45 +57,65 @@ type Read = HashMap<Key, Option<wire::Hit>>;
 impl Search {
     /// The best hits, one for each thing.
     pub(crate) async fn find(&self, call: Call<'_>, asked: Asked) -> Result<wire::SearchResponse, Refusal> {
-        let Call { caller, headers: _, question, page_token, deadline: _ } = &call;
-        let binding = Binding::new(&caller.tenant, &[b"search", question]);
-        let page = binding.position(page_token, Page::from_bytes)?;
-        // Before anything is looked at: what is kept is at least as new.
-        let now = || Page { id: Id::new(caller, question, self.versions(caller, &asked)), told: 0 };
-        let Page { id, told } = page.filter(|page| page.told <= DEEPEST).unwrap_or_else(now);
+        let Call { question, headers: _, page_token, deadline: _ } = &call;
+        let caller = &question.caller;
+        let binding = Binding::new(&caller.tenant, &[b"search", &question.text]);
+        let of_page = |bytes: &[u8]| Page::from_bytes(bytes).filter(|page| page.told < DEEPEST);
+        let page = binding.position(page_token, of_page)?;
+        let told = page.map_or(0, |page| page.told);
+        let asked = Asked { top_k: asked.top_k.min(DEEPEST - told), ..asked };
+        let (versions, mut limit) = (self.versions(caller, &asked), told + asked.top_k + SPARE);
         let asked = Arc::new(asked);
-        let mut ranking = match self.rankings.get(id, caller) {
-            Some(kept) => kept,
-            None => self.look(caller, &asked, told + asked.top_k + SPARE).await?,
+        let kept = match page {
+            Some(page) => self.rankings.page(page, question),
+            None => self.rankings.answer(question, versions),
+        };
+        let mut ranking = if let Some(kept) = kept {
+            kept
+        } else {
+            let mut new = self.look(caller, &asked, limit, None).await?;
+            // Where it is not kept any more, as many are behind as were told.
+            let mut named: HashSet<_> = asked.but.iter().map(Key::name).collect();
+            new.found.retain(|found| named.insert(found.key.name()));
+            new
         };
         let told = told.min(ranking.found.len());
         let before: Vec<Found> = ranking.found[..told].to_vec();
-        let (mut read, mut limit, mut round) = (Read::new(), told + asked.top_k + SPARE, 1);
+        let (mut read, mut round) = (Read::new(), 1);
         let count = loop {
             let count = self.hits(&call, &asked, &before, &mut ranking, &mut read).await?;
             if count == asked.top_k || ranking.is_whole || round == ROUNDS {
                 break count;
             }
             (limit, round) = (4 * limit, round + 1);
-            ranking = self.look(caller, &asked, limit).await?;
+            ranking = self.look(caller, &asked, limit, Some(ranking.facets)).await?;
             let known: HashSet<_> = before.iter().map(|found| &found.key).collect();
             ranking.found.retain(|found| !known.contains(&found.key));
             ranking.found.splice(..0, before.iter().cloned());
         };
-        let end = told + count;
-        let mut hits: Vec<_> = ranking.found[told..end].iter().filter_map(|found| hit(found, &read)).collect();
+        let best = &ranking.found[told..told + count];
+        let mut hits: Vec<_> = best.iter().filter_map(|found| hit(found, &read)).collect();
         if asked.explain {
-            let keys = ranking.found[told..end].iter().map(|found| found.key.clone()).collect();
+            let keys = best.iter().map(|found| found.key.clone()).collect();
             let explanations = self.explain(caller, &asked, keys, ranking.best).await?;
             for (hit, explanation) in hits.iter_mut().zip(explanations) {
                 hit.explanation = Some(explanation);
             }
         }
-        let has_more = count == asked.top_k && end < DEEPEST && (!ranking.is_whole || end < ranking.found.len());
-        let next_page_token = if has_more { binding.token(&Page { id, told: end }.to_bytes()) } else { String::new() };
+        keep_small(&mut hits);
+        let end = told + hits.len();
+        let is_full = hits.len() < count || count == asked.top_k;
+        let has_more = is_full && end < DEEPEST && (!ranking.is_whole || end < ranking.found.len());
         let facets =
             asked.facets.iter().zip(&ranking.facets).map(|((name, _), counted)| facet(name, counted)).collect();
-        self.rankings.keep(id, ranking);
+        if page.is_none() {
+            self.rankings.keep_answer(question, versions, ranking.clone());
+        }
+        let next_page_token = if has_more {
+            binding.token(&self.rankings.keep_page(question, ranking, end).to_bytes())
+        } else {
+            String::new()
+        };
         Ok(wire::SearchResponse { hits, facets, next_page_token })
     }
 
@@ -173,8 +196,8 @@ impl Search {
     /// Reads what is not known of the best until enough of them are there for the caller. Things shows an unlisted one to
     /// whoever names it; here nobody has, also where the index does not know yet that it became one.
     async fn read(&self, call: &Call<'_>, asked: &Asked, best: &[Found], read: &mut Read) -> Result<(), Refusal> {
-        let Call { caller, headers, deadline, .. } = *call;
-        let (words, mut things) = (Words::of(&asked.clauses), self.things(headers, deadline));
+        let Call { question: Question { caller, .. }, headers, deadline, .. } = call;
+        let (words, mut things) = (Words::of(&asked.clauses), self.things(headers, *deadline));
         loop {
             let shown = best.iter().filter(|found| matches!(read.get(&found.key), Some(Some(_)))).count();
             let unknown = best.iter().filter(|found| !read.contains_key(&found.key));
@@ -227,6 +250,17 @@ fn shown_as(thing: Thing, words: &Words<'_>) -> wire::Hit {
         etag: thing.etag,
         explanation: None,
     }
+}
+
+/// Ends an answer before its size; one hit is always in it.
+fn keep_small(hits: &mut Vec<wire::Hit>) {
+    let mut bytes = 0;
+    let fits = |hit: &wire::Hit| {
+        bytes += hit.encoded_len();
+        bytes <= MAX_BYTES
+    };
+    let count = hits.iter().map(fits).take_while(|fits| *fits).count();
+    hits.truncate(count.max(1));
 }
 
 fn facet(name: &str, counted: &Counted) -> wire::Facet {

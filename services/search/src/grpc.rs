@@ -22,6 +22,7 @@ use crate::{
     index::{Embedder, Facet, Filter, Needs},
     look::{Asked, Mode},
     query,
+    ranking::Question,
 };
 
 /// Hits where nobody says how many.
@@ -65,7 +66,8 @@ impl SearchService for Search {
         if asked.vector.is_empty() {
             asked.vector = self.query_vector(&semantic.model, asked.mode, query).await?;
         }
-        let call = Call { caller, headers: &headers, question: question.encode_to_vec(), page_token, deadline };
+        let question = Question { caller: caller.clone(), text: question.encode_to_vec() };
+        let call = Call { question, headers: &headers, page_token, deadline };
         Ok(Response::new(self.find(call, asked).await?))
     }
 
@@ -99,7 +101,8 @@ impl SearchService for Search {
         };
         let asked = asked().map_err(|invalid: Invalid| Refusal::from(invalid))?;
         self.wait_for(caller, wait_for, &asked, deadline).await?;
-        let call = Call { caller, headers: &headers, question: question.encode_to_vec(), page_token, deadline };
+        let question = Question { caller: caller.clone(), text: question.encode_to_vec() };
+        let call = Call { question, headers: &headers, page_token, deadline };
         Ok(Response::new(self.like(call, key, asked).await?))
     }
 
@@ -121,8 +124,8 @@ impl SearchService for Search {
         };
         let asked = asked().map_err(|invalid: Invalid| Refusal::from(invalid))?;
         self.wait_for(caller, wait_for, &asked, deadline).await?;
-        let (question, page_token) = (question.encode_to_vec(), String::new());
-        let call = Call { caller, headers: &headers, question, page_token, deadline };
+        let question = Question { caller: caller.clone(), text: question.encode_to_vec() };
+        let call = Call { question, headers: &headers, page_token: String::new(), deadline };
         let answer = self.find(call, asked).await?;
         Ok(Response::new(wire::SearchResponse { next_page_token: String::new(), ..answer }))
     }

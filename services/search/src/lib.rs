@@ -56,7 +56,7 @@ pub async fn open(config: Config, context: &Context, events: Peer, things: Peer)
     tasks.spawn("search-texts", |cancel| following.run(cancel));
     let semantic = semantic::open(config.embedder(), dir.join("vectors"), context, &tasks, &sources).await?;
     let embeddings = Arc::new(Semaphore::new(EMBEDDINGS_AT_A_TIME));
-    let (rankings, query_vectors) = (Rankings::new(), Cache::new(QUERY_VECTORS));
+    let (rankings, query_vectors) = (Rankings::new(context.clock.clone()), Cache::new(QUERY_VECTORS));
     let search = Search { texts, semantic, embeddings, query_vectors, rankings, sources, _lock: lock };
     let service = SearchServiceServer::new(search)
         .max_decoding_message_size(MAX_MESSAGE_IN)

@@ -9,7 +9,7 @@ use serve::{Caller, Refusal};
 use crate::{
     Search,
     combine::{Best, combine},
-    index::{Error, Facet, Filter, Found, Matching, Nearest, Needs, Sight, TermScore, Texts, Vectors},
+    index::{Counted, Error, Facet, Filter, Found, Matching, Nearest, Needs, Sight, TermScore, Texts, Vectors},
     query::Clause,
     ranking::Ranking,
     semantic::Semantic,
@@ -145,10 +145,19 @@ impl Asked {
 
 impl Search {
     /// The best `limit` of what is found, and, where they are asked, how many things there are by each facet.
-    pub(crate) async fn look(&self, caller: &Caller, asked: &Arc<Asked>, limit: usize) -> Result<Ranking, Refusal> {
-        let by = caller.clone();
+    /// `counted` if they are known.
+    pub(crate) async fn look(
+        &self,
+        caller: &Caller,
+        asked: &Arc<Asked>,
+        limit: usize,
+        counted: Option<Vec<Counted>>,
+    ) -> Result<Ranking, Refusal> {
         self.viewed(caller, asked, move |asked, view| {
             let (found, is_whole, best) = asked.look(view, limit)?;
+            if let Some(facets) = counted {
+                return Ok(Ranking { found, is_whole, best, facets });
+            }
             // By vectors alone everything matches that the conditions let through.
             let clauses: &[Clause] = if asked.mode == Mode::Semantic { &[] } else { &asked.clauses };
             let facets: Vec<Facet> = asked.facets.iter().map(|(_, facet)| facet.clone()).collect();
@@ -156,7 +165,7 @@ impl Search {
                 Some(texts) if !facets.is_empty() => texts.facets(&asked.matching(clauses, view.sight, 0), &facets)?,
                 _ => vec![<_>::default(); facets.len()],
             };
-            Ok(Ranking { caller: by, found, is_whole, best, facets })
+            Ok(Ranking { found, is_whole, best, facets })
         })
         .await
     }

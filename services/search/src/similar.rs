@@ -15,6 +15,7 @@ use crate::{
     index::{Embedder, Sight},
     look::Asked,
     query::Clause,
+    ranking::Question,
 };
 
 /// So many of its words say what a thing is about.
@@ -43,10 +44,11 @@ impl Search {
         } else {
             self.vector(model, asked.mode, move |embedder: &Embedder| embedder.embed_one(&of)).await?
         };
-        let clauses = self.telling(call.caller, texts).await?;
+        let clauses = self.telling(&call.question.caller, texts).await?;
         let but = Some(Key::from(key.name()));
         // Of another state of the thing it is another question.
-        let call = Call { question: [&call.question, etag.as_bytes()].concat(), ..call };
+        let question = Question { text: [&call.question.text, etag.as_bytes()].concat(), ..call.question };
+        let call = Call { question, ..call };
         self.find(call, Asked { clauses, vector, but, ..asked }).await
     }
 

@@ -22,8 +22,8 @@ use std::{
 
 use domain::Key;
 use tantivy::{
-    DocSet as _, Searcher,
-    query::{Bm25StatisticsProvider as _, ConstScoreQuery, EnableScoring, Occur, Query},
+    Searcher,
+    query::{Bm25StatisticsProvider as _, ConstScoreQuery, Occur, Query},
 };
 
 pub(crate) use self::{
@@ -51,7 +51,7 @@ const LOOKED_AT_BYTES: usize = 64 << 10;
 const LOOKED_AT_WORDS: usize = 512;
 
 /// Of what is equally good as the last that is wanted so much is put in order; of more, some comes first.
-const MOST_TIED: usize = 10_000;
+const MOST_TIED: usize = 2_000;
 
 /// Which texts are looked for.
 pub(crate) struct Matching<'a> {
@@ -132,8 +132,11 @@ impl OfTenant for Texts {
 }
 
 impl Texts {
-    /// What matches, best first; of what is equally good the first name. Blocks.
+    /// What matches, best first; of what is equally good the first name. Without clauses nothing does. Blocks.
     pub(crate) fn matching(&self, wanted: &Matching<'_>) -> Result<Vec<Found>, Error> {
+        if wanted.clauses.is_empty() {
+            return Ok(Vec::new());
+        }
         self.look(wanted, Vec::new, |View { tail, searcher, visible, statistics, plan }| {
             let visible = visible.as_deref();
             let best = |limit| self.base.search(searcher, &statistics, &plan, visible, tail.names(), limit);
@@ -167,45 +170,26 @@ impl Texts {
         })
     }
 
-    /// What each term adds to the score of each of `keys` that is here, the most first. Blocks.
+    /// What each term adds to the score of each of `keys` that matches, the most first. Blocks.
     pub(crate) fn explained(&self, wanted: &Matching<'_>, keys: &[Key]) -> Result<Vec<Vec<TermScore>>, Error> {
         let nothing = || vec![Vec::new(); keys.len()];
-        self.look(wanted, nothing, |View { tail, searcher, statistics, plan, .. }| {
+        self.look(wanted, nothing, |View { tail, searcher, visible, statistics, plan }| {
             let weights = plan.weights(self.base.fields(), &statistics)?;
+            let is_in_tail = tail.names();
+            let elsewhere: Vec<&Key> = keys.iter().filter(|key| !is_in_tail(hash_of(key))).collect();
+            let on_disk = self.base.scores(searcher, &statistics, &plan, visible.as_deref(), &elsewhere)?;
             let explained = |key: &Key| {
-                let scores = match tail.scores(key, &plan, &weights) {
-                    Some(scores) => scores,
-                    None => self.on_disk(key, searcher, &statistics, &plan)?,
-                };
+                let scores =
+                    tail.scores(key, &plan, &weights).or_else(|| on_disk.get(key).cloned()).unwrap_or_default();
                 let told = |(Part { field, terms, .. }, score): (&Part, Option<f32>)| {
                     Some(TermScore { terms: terms.clone(), field: *field, score: score? })
                 };
                 let mut scores: Vec<_> = plan.parts().zip(scores).filter_map(told).collect();
                 scores.sort_by(|one, other| other.score.total_cmp(&one.score));
-                Ok(scores)
+                scores
             };
-            keys.iter().map(explained).collect()
+            Ok(keys.iter().map(explained).collect())
         })
-    }
-
-    /// What each part of the plan gives to a document of the disk.
-    fn on_disk(
-        &self,
-        key: &Key,
-        searcher: &Searcher,
-        statistics: &Statistics<'_>,
-        plan: &Plan<'_>,
-    ) -> Result<Vec<Option<f32>>, Error> {
-        let Some(address) = self.base.address(searcher, key)? else { return Ok(Vec::new()) };
-        let file = searcher.segment_reader(address.segment_ord);
-        let score = |part: &Part| {
-            let scoring = EnableScoring::enabled_from_statistics_provider(statistics, searcher);
-            let mut matching = part.query(self.base.fields()).weight(scoring)?.scorer(file, 1.0)?;
-            let has_it = matching.doc() == address.doc_id
-                || matching.doc() < address.doc_id && matching.seek(address.doc_id) == address.doc_id;
-            Ok(has_it.then(|| matching.score()))
-        };
-        plan.parts().map(score).collect()
     }
 
     /// Gives `search` what it looks at; `nothing` where the words stand for nothing.

@@ -1,6 +1,7 @@
 //! Owns a tenant's documents on the disk: an index of the engine's. Never holds what is not there yet.
 
 use std::{
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -8,11 +9,11 @@ use std::{
 
 use domain::{Key, Namespace};
 use tantivy::{
-    DocAddress, DocId, DocSet as _, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentReader, TERMINATED,
+    DocId, DocSet as _, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentReader, TERMINATED,
     TantivyError, Term,
     collector::{FilterCollector, TopDocs},
     directory::MmapDirectory,
-    query::{Bm25StatisticsProvider, BooleanQuery, ConstScoreQuery, EnableScoring, Occur, Query, TermSetQuery},
+    query::{Bm25StatisticsProvider, BooleanQuery, ConstScoreQuery, EnableScoring, Occur, Query, Scorer, TermSetQuery},
     schema::IndexRecordOption,
     tokenizer::TokenizerManager,
 };
@@ -162,22 +163,53 @@ impl Base {
         searcher.segment_readers().iter().map(of_file).collect()
     }
 
-    /// Where the document of a name is, if it has one.
-    pub(super) fn address(&self, searcher: &Searcher, key: &Key) -> Result<Option<DocAddress>, Error> {
-        let name = Term::from_field_text(self.fields.name, &name_of(key));
-        for (number, file) in (0..).zip(searcher.segment_readers()) {
-            let inverted = file.inverted_index(self.fields.name)?;
-            let Some(mut postings) =
-                inverted.read_postings(&name, IndexRecordOption::Basic).map_err(TantivyError::from)?
-            else {
-                continue;
-            };
-            while postings.doc() != TERMINATED {
-                if !file.is_deleted(postings.doc()) {
-                    return Ok(Some(DocAddress::new(number, postings.doc())));
-                }
-                postings.advance();
+    /// What each part of the plan gives to the documents of names, of those that match.
+    pub(super) fn scores(
+        &self,
+        searcher: &Searcher,
+        statistics: &dyn Bm25StatisticsProvider,
+        plan: &Plan,
+        visible: Option<&dyn Query>,
+        keys: &[&Key],
+    ) -> Result<HashMap<Key, Vec<Option<f32>>>, Error> {
+        let mut scores = HashMap::new();
+        let weigh =
+            |query: &dyn Query| query.weight(EnableScoring::enabled_from_statistics_provider(statistics, searcher));
+        // Once for all of them: a weight counts how often its term is there.
+        let matching = weigh(&self.query(plan, visible))?;
+        let parts = plan.parts().map(|part| weigh(&*part.query(&self.fields))).collect::<Result<Vec<_>, _>>()?;
+        for file in searcher.segment_readers() {
+            let mut rows = Vec::new();
+            for key in keys {
+                rows.extend(self.row_in(file, key)?.map(|row| (row, *key)));
             }
+            rows.sort_unstable_by_key(|(row, _)| *row);
+            let mut seen = matching.scorer(file, 1.0)?;
+            rows.retain(|(row, _)| is_at(&mut *seen, *row));
+            for (_, key) in &rows {
+                scores.insert((*key).clone(), Vec::with_capacity(parts.len()));
+            }
+            for part in &parts {
+                let mut having = part.scorer(file, 1.0)?;
+                for (row, key) in &rows {
+                    let score = is_at(&mut *having, *row).then(|| having.score());
+                    scores.get_mut(*key).expect("it was put there").push(score);
+                }
+            }
+        }
+        Ok(scores)
+    }
+
+    /// Where in a file the document of a name is, if it is there.
+    fn row_in(&self, file: &SegmentReader, key: &Key) -> Result<Option<DocId>, Error> {
+        let name = Term::from_field_text(self.fields.name, &name_of(key));
+        let postings = file.inverted_index(self.fields.name)?.read_postings(&name, IndexRecordOption::Basic);
+        let Some(mut postings) = postings.map_err(TantivyError::from)? else { return Ok(None) };
+        while postings.doc() != TERMINATED {
+            if !file.is_deleted(postings.doc()) {
+                return Ok(Some(postings.doc()));
+            }
+            postings.advance();
         }
         Ok(None)
     }
@@ -207,4 +239,9 @@ impl Base {
         namespaces.dedup();
         Ok(namespaces)
     }
+}
+
+/// Whether a document is among those of `documents`, which go on to it.
+fn is_at(documents: &mut dyn Scorer, document: DocId) -> bool {
+    documents.doc() == document || documents.doc() < document && documents.seek(document) == document
 }

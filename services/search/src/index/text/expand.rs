@@ -14,7 +14,7 @@ use super::{
     plan::{Needs, Part},
     statistics::Statistics,
 };
-use crate::{index::Error, query::Clause};
+use crate::{document::Field, index::Error, query::Clause};
 
 /// A prefix, or a word that nothing has, stands for so many terms at most.
 const MOST_TERMS: usize = 64;
@@ -25,27 +25,27 @@ const INEXACT_WEIGHT: f32 = 0.5;
 
 /// For each clause, what to look for in each of the fields; nothing where no document can match.
 pub(super) fn expand(clauses: &[Clause], needs: Needs, statistics: &Statistics<'_>) -> Result<Vec<Vec<Part>>, Error> {
-    let mut expanded = Vec::new();
+    let (mut expanded, fields) = (Vec::new(), needs.fields());
     for clause in clauses {
         let mut parts = Vec::new();
         let mut add = |terms: &[String], weight: f32| {
-            for field in needs.fields() {
+            for field in fields {
                 parts.push(Part { field: *field, terms: terms.to_vec(), weight: weight * field.weight() });
             }
         };
         match clause {
             Clause::Word(word) => {
-                if word.chars().count() < SHORTEST_INEXACT || statistics.has(word)? {
+                if word.chars().count() < SHORTEST_INEXACT || statistics.has(word, fields)? {
                     add(std::slice::from_ref(word), 1.0);
                 } else {
-                    for term in terms(statistics, "", &one_edit_apart(word)?)? {
+                    for term in terms(statistics, fields, "", &one_edit_apart(word)?)? {
                         add(&[term], INEXACT_WEIGHT);
                     }
                 }
             }
             Clause::Phrase(words) => add(words, 1.0),
             Clause::Prefix { start, word } => {
-                let mut all = terms(statistics, start, &beginning(start)?)?;
+                let mut all = terms(statistics, fields, start, &beginning(start)?)?;
                 all.insert(word.clone());
                 for term in all {
                     add(&[term], 1.0);
@@ -74,22 +74,27 @@ fn in_some_field(text: &str) -> Term {
     Term::from_field_text(Column::from_field_id(0), text)
 }
 
-/// The first terms that are `wanted`, all of which begin with `start`, of what may be seen.
-fn terms(statistics: &Statistics<'_>, start: &str, wanted: &DfaWrapper) -> Result<BTreeSet<String>, Error> {
+/// The first terms of these fields that are `wanted`, all of which begin with `start`, of what may be seen.
+fn terms(
+    statistics: &Statistics<'_>,
+    fields: &[Field],
+    start: &str,
+    wanted: &DfaWrapper,
+) -> Result<BTreeSet<String>, Error> {
     let (mut found, mut asked) = (BTreeSet::new(), BTreeSet::new());
     for term in statistics.tail.terms(start).filter(|term| accepts(wanted, term)) {
-        if asked.insert(term.to_owned()) && statistics.has(term)? {
+        if asked.insert(term.to_owned()) && statistics.has(term, fields)? {
             found.insert(term.to_owned());
         }
     }
     for segment in statistics.searcher.segment_readers() {
-        for field in statistics.columns {
-            let inverted = segment.inverted_index(field)?;
+        for field in fields {
+            let inverted = segment.inverted_index(statistics.columns[*field as usize])?;
             let mut terms = inverted.terms().search(wanted).into_stream().map_err(tantivy::TantivyError::from)?;
             let mut count = 0;
             while count < MOST_TERMS && terms.advance() {
                 let Ok(term) = std::str::from_utf8(terms.key()) else { continue };
-                if found.contains(term) || asked.insert(term.to_owned()) && statistics.has(term)? {
+                if found.contains(term) || asked.insert(term.to_owned()) && statistics.has(term, fields)? {
                     count += 1;
                     found.insert(term.to_owned());
                 }

@@ -18,7 +18,7 @@ use crate::{
 
 /// The values that are told.
 const MOST_TOLD: usize = 100;
-/// The values of one file that are looked at.
+/// The values of one file that are counted.
 const MOST_VALUES: usize = 10_000;
 
 /// What things are counted by.
@@ -123,15 +123,18 @@ impl<'a> Matched<'a> {
                 if !is_value(facet, terms.key()) {
                     continue;
                 }
-                looked_at += 1;
                 let postings = inverted.read_postings_from_terminfo(terms.value(), IndexRecordOption::Basic);
                 let mut postings = postings.map_err(TantivyError::from)?;
+                let mut is_counted = false;
                 while postings.doc() != TERMINATED {
                     if documents.has(postings.doc()) {
+                        is_counted = true;
                         counts.add(terms.key(), several.get(&postings.doc()).copied());
                     }
                     postings.advance();
                 }
+                // What nothing has that matches does not count for the bound: it would tell of what is hidden.
+                looked_at += usize::from(is_counted);
             }
         }
         let mut counts: Vec<_> = counts.of.into_iter().collect();

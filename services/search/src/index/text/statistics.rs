@@ -102,10 +102,10 @@ impl<'a> Statistics<'a> {
         self.sight.sees(document) && self.filter.has_namespace(ns)
     }
 
-    /// Whether a document has a term in any field.
-    pub(super) fn has(&self, term: &str) -> Result<bool, Error> {
-        for column in self.columns {
-            if self.doc_freq(&Term::from_field_text(column, term))? > 0 {
+    /// Whether a document has a term in any of these fields.
+    pub(super) fn has(&self, term: &str, fields: &[Field]) -> Result<bool, Error> {
+        for field in fields {
+            if self.doc_freq(&Term::from_field_text(self.columns[*field as usize], term))? > 0 {
                 return Ok(true);
             }
         }

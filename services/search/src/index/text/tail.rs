@@ -144,10 +144,13 @@ impl Tail {
         self.matching(plan).map(|analyzed| &analyzed.document)
     }
 
-    /// What each part of the plan gives to the document of a name, if it has one here.
+    /// What each part of the plan gives to the document of a name, if it has one here that matches.
     pub(super) fn scores(&self, key: &Key, plan: &Plan<'_>, weights: &[Bm25Weight]) -> Option<Vec<Option<f32>>> {
         let number = (*self.names.get(key)?)?;
         let analyzed = &self.documents[&number];
+        if !analyzed.fulfils(plan) || !analyzed.has_clauses(plan) {
+            return None;
+        }
         Some(plan.parts().zip(weights).map(|(part, weight)| analyzed.score(part, weight)).collect())
     }
 

@@ -184,6 +184,24 @@ fn what_is_typed_has_all_its_words_in_the_names() {
 }
 
 #[test]
+fn what_is_typed_is_not_lost_among_words_of_contents() {
+    let words: Vec<_> = (b'a'..=b'z')
+        .flat_map(|one| (b'a'..=b'd').map(move |other| format!("la{}{}", one as char, other as char)))
+        .collect();
+    let fed = Fed::<Texts>::of([public("one", "Lighthouse", ""), public("two", "", &words.join(" "))]);
+    for _ in 0..2 {
+        let clauses = query::parse_unfinished("text", "l").unwrap();
+        assert_eq!(Asked { clauses, needs: Needs::AllInNames, filter: Filter::default() }.found(&fed), ["one"]);
+        fed.index.checkpoint().unwrap();
+    }
+}
+
+#[test]
+fn no_words_find_nothing() {
+    both_ways(|fed| assert_eq!(asked("", &[]).found(fed), [""; 0]));
+}
+
+#[test]
 fn in_a_namespace_scores_are_as_if_nothing_else_were_there() {
     let mine = || {
         [

@@ -51,20 +51,22 @@ async fn an_endpoint_that_is_away_keeps_nothing_else_up() {
             .await;
         put(&cluster, "/harbour/one", "Crane", "").await;
         let ulid = put(&cluster, "/harbour/two", "Buoy", "").await;
-        let near = "q=the+crane&mode=semantic&top_k=1";
+        let (near, other) = ("q=the+crane&mode=semantic&top_k=1", "q=that+crane&mode=semantic&top_k=1");
         assert_eq!(found(&cluster, &format!("{near}&wait_for={ulid}")).await, ["one"]);
 
         endpoint.answer_with(503);
         let ulid = put(&cluster, "/harbour/three", "Pilot", "").await;
         assert_eq!(found(&cluster, &format!("q=pilot&wait_for={ulid}")).await, ["three"]);
-        let refused = cluster.http().get(&format!("/_/search?{near}")).await;
+        let refused = cluster.http().get(&format!("/_/search?{other}")).await;
         assert_eq!(refused.status, 503);
         assert!(refused.text().contains("EMBEDDER_UNAVAILABLE"), "{}", refused.text());
+        // What was asked before has its vector.
+        assert_eq!(found(&cluster, near).await, ["one"]);
 
         // A vector of another model is none.
         endpoint.answer_of(OfWords::DIMENSION + 1);
         endpoint.answer_with(200);
-        assert_eq!(cluster.http().get(&format!("/_/search?{near}")).await.status, 503);
+        assert_eq!(cluster.http().get(&format!("/_/search?{other}")).await.status, 503);
         cluster.kill_and_restart("search").await;
         assert_eq!(found(&cluster, &format!("q=pilot&wait_for={ulid}")).await, ["three"]);
         cluster.http().get("/_/readyz").await.expect(200);

@@ -1,6 +1,9 @@
 //! Owns what verbs ask of the store and what it answers: changes, and the plan of mutations that carries one out.
 //! Never reads or writes anything.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use domain::{
     Clock, Condition, Entity, Key, Mutation, Namespace, Provenance, Reference, Relationship, State, Style, Thing,
     ThingBody, Timestamp,
@@ -19,6 +22,25 @@ pub(crate) struct Write {
     pub(crate) provenance: Provenance,
     /// Applied in order; each sees what those before it did.
     pub(crate) changes: Vec<Change>,
+    /// The writes that it is one of.
+    pub(crate) sequence: Sequence,
+}
+
+/// Writes that follow each other, each of which is begun before those before it are answered: none is carried out after one
+/// that failed as a whole. A new one has a single write.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Sequence(Arc<AtomicBool>);
+
+impl Sequence {
+    /// One of its writes failed.
+    pub(crate) fn end(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether one of its writes failed.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// One change that a caller asks for.

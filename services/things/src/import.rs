@@ -11,7 +11,7 @@ use serve::{Caller, Refusal};
 use ulid::Ulid;
 
 use crate::Things;
-use crate::change::{Applied, Change, Outcome, Write};
+use crate::change::{Applied, Change, Outcome, Sequence, Write};
 
 /// The most rows of one message.
 const MAX_ROWS: usize = 1_000;
@@ -54,7 +54,8 @@ impl Things {
         caller: &Caller,
         mut messages: impl Stream<Item = Result<Rows, E>> + Unpin + Send,
     ) -> Result<Report, E> {
-        let mut import = Import { things: self, report: Report::default(), next_row: 0, pending: VecDeque::new() };
+        let (report, sequence) = (Report::default(), Sequence::default());
+        let mut import = Import { things: self, sequence, report, next_row: 0, pending: VecDeque::new() };
         let mut provenance = None;
         while let Some(message) = messages.next().await {
             let Rows { rows, provenance: given } = message?;
@@ -74,6 +75,8 @@ impl Things {
 /// An import under way.
 struct Import<'a> {
     things: &'a Things,
+    /// Of the messages.
+    sequence: Sequence,
     report: Report,
     next_row: u64,
     pending: VecDeque<Pending<'a>>,
@@ -93,7 +96,8 @@ impl Import<'_> {
         provenance: Provenance,
         rows: Vec<Result<Change, Refusal>>,
     ) -> Result<(), Refusal> {
-        let mut write = Write { caller: caller.clone(), provenance, changes: Vec::with_capacity(rows.len()) };
+        let (changes, sequence) = (Vec::with_capacity(rows.len()), self.sequence.clone());
+        let mut write = Write { caller: caller.clone(), provenance, changes, sequence };
         let mut numbers = Vec::with_capacity(rows.len());
         for row in rows {
             let number = self.next_row;

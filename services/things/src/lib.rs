@@ -30,7 +30,7 @@ use proto::things::v1::things_service_server::ThingsServiceServer;
 use serve::layers::Ring;
 use serve::{Caller, Context, Peer, Refusal, Routes, Service, Tasks};
 
-use change::{Applied, Change, Outcome, Write};
+use change::{Applied, Change, Outcome, Sequence, Write};
 pub use config::{Config, Peers};
 use relay::Relay;
 use store::Store;
@@ -84,7 +84,8 @@ impl Things {
     /// Has one change carried out.
     async fn change(&self, call: Call, change: Change) -> Result<Applied, Refusal> {
         let Call { caller, provenance } = call;
-        let answers = self.store.things.write(Write { caller, provenance, changes: vec![change] }).await?;
+        let write = Write { caller, provenance, changes: vec![change], sequence: Sequence::default() };
+        let answers = self.store.things.write(write).await?;
         answers.into_iter().next().expect("each change is answered")
     }
 }

@@ -32,7 +32,8 @@ pub(crate) type Answer<'a, T> = BoxFuture<'a, Result<T, Refusal>>;
 /// keeps nothing, and works again when that has passed.
 pub(crate) trait ThingStore: Send + Sync {
     /// Carries out changes in one transaction, durable when it answers. Each change is answered for itself. Writes are
-    /// serial: each sees all of those before it and nothing of those after it.
+    /// serial: each sees all of those before it and nothing of those after it. One whose sequence has ended is refused, and
+    /// one that is refused as a whole ends its own.
     /// `OVERLOADED` while the outbox is full.
     fn write(&self, write: Write) -> Answer<'_, Vec<Result<Applied, Refusal>>>;
 

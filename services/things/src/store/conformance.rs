@@ -221,6 +221,7 @@ cases! {
     imports {
         an_import_puts_things_and_relationships_in_order
         an_import_that_is_repeated_writes_nothing
+        a_write_whose_sequence_has_ended_is_refused
         a_bad_row_is_left_out_and_reported
         a_message_of_too_many_rows_is_refused
         the_first_request_id_counts_for_the_whole_import

@@ -62,9 +62,11 @@ impl ThingStore for Sqlite {
     fn write(&self, write: Write) -> Answer<'_, Vec<Result<Applied, Refusal>>> {
         async move {
             if self.waiting.backlog().is_full() {
+                write.sequence.end();
                 return Err(refuse::outbox_full());
             }
-            self.writer.submit(move |transaction| transaction.write(write)).await
+            let sequence = write.sequence.clone();
+            self.writer.submit_in(sequence, move |transaction| transaction.write(write)).await
         }
         .boxed()
     }

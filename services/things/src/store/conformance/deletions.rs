@@ -6,7 +6,7 @@ use proto::convert::NewRelationship;
 use ulid::Ulid;
 
 use super::bed::{Bed, call, edge, name, note, owner};
-use crate::change::{Change, Outcome, Write};
+use crate::change::{Change, Outcome, Sequence, Write};
 use crate::delete::Dependents;
 use crate::store::Direction;
 
@@ -99,7 +99,8 @@ pub(crate) async fn what_depends_on_a_thing_is_deleted_before_it(bed: Bed) {
 }
 
 async fn write(bed: &Bed, changes: Vec<Change>) {
-    let write = Write { caller: owner(), provenance: call(&owner()).provenance, changes };
+    let write =
+        Write { caller: owner(), provenance: call(&owner()).provenance, changes, sequence: Sequence::default() };
     for answer in bed.store.things.write(write).await.unwrap() {
         answer.unwrap();
     }

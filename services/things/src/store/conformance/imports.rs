@@ -7,7 +7,7 @@ use proto::common::v1::Reason;
 use serve::Refusal;
 
 use super::bed::{Bed, call, edge, keyed, name, note, owner, reason};
-use crate::change::Change;
+use crate::change::{Change, Sequence, Write};
 use crate::import::{Report, Rows};
 
 fn thing(named: &str, text: &str) -> Change {
@@ -84,4 +84,20 @@ pub(crate) async fn an_earlier_clock_after_a_restart_gives_no_name_the_ulid_of_a
     bed.put("onet/a", "three").await;
     let ulids: BTreeSet<_> = bed.mutations().await.iter().map(|mutation| mutation.ulid).collect();
     assert_eq!(ulids.len(), 3, "{ulids:?}");
+}
+
+pub(crate) async fn a_write_whose_sequence_has_ended_is_refused(bed: Bed) {
+    let sequence = Sequence::default();
+    let write = |named: &str| Write {
+        caller: owner(),
+        provenance: call(&owner()).provenance,
+        changes: vec![thing(named, "one")],
+        sequence: sequence.clone(),
+    };
+    bed.store.things.write(write("onet/a")).await.unwrap();
+    sequence.end();
+    let refused = reason(bed.store.things.write(write("onet/b")).await);
+    assert_eq!(refused.map(drop), Err(Reason::StoreUnavailable));
+    bed.put("onet/c", "one").await;
+    assert_eq!(bed.list(&owner(), "onet").await, ["onet/a", "onet/c"]);
 }

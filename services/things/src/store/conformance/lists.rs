@@ -5,7 +5,7 @@ use proto::common::v1::Reason;
 use proto::convert::NewRelationship;
 
 use super::bed::{Bed, anonymous, call, edge, name, note, ns, owner, private, reason};
-use crate::change::{Change, Write};
+use crate::change::{Change, Sequence, Write};
 use crate::list::{PageRequest, SCAN};
 use crate::store::{Direction, RelationshipQuery, ThingQuery};
 
@@ -151,7 +151,8 @@ pub(crate) async fn the_first_page_of_little_among_much_is_short_and_its_token_g
             condition: Condition::None,
         };
         let changes = numbers.iter().map(put).collect();
-        let write = Write { caller: owner(), provenance: call(&owner()).provenance, changes };
+        let write =
+            Write { caller: owner(), provenance: call(&owner()).provenance, changes, sequence: Sequence::default() };
         bed.store.things.write(write).await.unwrap();
     }
     let (names, token) = bed.page(&anonymous(), "onet", 50, "").await;

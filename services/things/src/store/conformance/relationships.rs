@@ -5,7 +5,7 @@ use proto::common::v1::Reason;
 use proto::convert::NewRelationship;
 
 use super::bed::{Bed, anonymous, call, edge, keyed, name, note, owner, private, reason};
-use crate::change::{Change, Outcome, Write};
+use crate::change::{Change, Outcome, Sequence, Write};
 use crate::list::PageRequest;
 use crate::relationships::MAX_OUTGOING;
 use crate::store::Direction;
@@ -134,7 +134,12 @@ pub(crate) async fn the_ten_thousandth_outgoing_relationship_is_the_last(bed: Be
         let relationships = numbers.map(|number| edge(&format!("onet/{number}"), "onet/a", "onet/b"));
         let put = |relationship| Change::PutRelationship { relationship, condition: Condition::None };
         let provenance = call(&owner()).provenance;
-        let write = Write { caller: owner(), provenance, changes: relationships.map(put).collect() };
+        let write = Write {
+            caller: owner(),
+            provenance,
+            changes: relationships.map(put).collect(),
+            sequence: Sequence::default(),
+        };
         let answers = bed.store.things.write(write).await.unwrap();
         assert!(answers.iter().all(|answer| reason(answer.clone()).is_ok()));
     }

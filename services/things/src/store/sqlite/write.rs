@@ -22,7 +22,7 @@ const STEP: usize = 256;
 impl Transaction<'_> {
     /// Carries out the changes of a write, each for itself.
     pub(super) fn write(&mut self, write: Write) -> Result<Vec<Result<Applied, Refusal>>, Failure> {
-        let Write { caller, provenance, changes } = write;
+        let Write { caller, provenance, changes, sequence: _ } = write;
         let clock = self.clock().clone();
         let origin = Origin { caller: &caller, provenance: &provenance, clock: &clock };
         let mut answers = Vec::with_capacity(changes.len());

@@ -18,6 +18,7 @@ use super::failure::{Failure, unavailable};
 use super::open::write_connection;
 use super::outbox::{Ledger, Waiting};
 use super::tables::Tables;
+use crate::change::Sequence;
 
 /// Requests that wait for the writer: what several groups take. More wait in their callers, until their deadline.
 const QUEUE: usize = 512;
@@ -74,10 +75,32 @@ impl Writer {
         &self,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Refusal> {
+        self.submit_in(Sequence::default(), work).await
+    }
+
+    /// As [`submit`](Self::submit), as the next of a sequence; refused where that has ended.
+    pub(super) async fn submit_in<T: Send + 'static>(
+        &self,
+        sequence: Sequence,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Refusal> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |transaction| {
-            let outcome = transaction.and_then(|transaction| transaction.savepoint(work).map_err(Refusal::from));
+            let outcome = transaction.and_then(|transaction| {
+                if sequence.has_ended() {
+                    return Err(unavailable());
+                }
+                transaction.savepoint(work).map_err(Refusal::from)
+            });
+            // What follows may be in the same group.
+            if outcome.is_err() {
+                sequence.end();
+            }
             Box::new(move |committed| {
+                // Before the next group begins.
+                if committed.is_err() {
+                    sequence.end();
+                }
                 // Nobody listens if the caller's deadline came first.
                 let _ = answer.send(committed.and(outcome));
             })

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::super::Sqlite;
 use super::*;
-use crate::change::{Applied, Change, Write};
+use crate::change::{Applied, Change, Sequence, Write};
 use crate::store::{Backlog, ThingStore as _};
 
 /// Roomy enough for the tables and some small things, not for a large one.
@@ -37,7 +37,7 @@ fn put(id: &str, content: &str) -> Write {
     let reference = domain::Reference::Path(format!("onet/{id}").parse().unwrap());
     let provenance = Provenance { actor: "test".into(), request_id: "r".into(), cause: "".into() };
     let changes = vec![Change::PutThing { reference, body, condition: Condition::None }];
-    Write { caller: Caller::local(), provenance, changes }
+    Write { caller: Caller::local(), provenance, changes, sequence: Sequence::default() }
 }
 
 async fn write(store: &Sqlite, id: &str, content: &str) -> Result<Applied, Refusal> {
@@ -125,6 +125,25 @@ async fn a_request_that_fails_leaves_nothing_and_the_rest_of_its_group_is_kept()
     before.unwrap();
     after.unwrap();
     assert_eq!(things(&store).await, 2);
+}
+
+#[tokio::test]
+async fn what_follows_a_write_that_failed_is_refused_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _tasks) = open(&dir).await.unwrap();
+    write(&store, "a", "one").await.unwrap();
+    disk_of(&store, SMALL_DISK).await;
+    let sequence = Sequence::default();
+    let of_it = |id: &str, content: &str| store.write(Write { sequence: sequence.clone(), ..put(id, content) });
+    // One that is in the same group as the first that fails, and one that comes later; those before it are kept.
+    let large = "x".repeat(1 << 20);
+    let (before, failed, next) = futures::join!(of_it("b", "two"), of_it("c", &large), of_it("d", "three"));
+    let later = of_it("e", "four").await;
+    for refused in [failed, next, later] {
+        assert_eq!(refused.unwrap_err().reason, Reason::StoreUnavailable);
+    }
+    write(&store, "f", "of another").await.unwrap();
+    assert_eq!(things(&store).await, 2 + i64::from(before.is_ok()));
 }
 
 #[tokio::test]

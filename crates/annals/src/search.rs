@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use domain::{FieldFilter, Timestamp, TypeName, Variant};
 use proto::{
     common::v1::EntityKind,
-    convert::{field_filter_to_wire, timestamp_to_wire},
-    search::v1::{self as wire, SearchRequest, SimilarRequest},
+    convert::{field_filter_to_wire, similar_request, timestamp_to_wire},
+    search::v1::{self as wire, SearchRequest},
 };
 
 use crate::{
@@ -146,23 +146,7 @@ pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Re
 pub(crate) async fn run_similar(args: Similar, client: Client, is_json: bool) -> anyhow::Result<()> {
     let Similar { name, variant, which } = args;
     let key = client.resolve(&name.with_variant(variant)?, EntityKind::Thing, None).await?.key;
-    let SearchRequest { mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for, .. } =
-        which.clone().request();
-    let SearchRequest { fields, page_token, explain, .. } = which.request();
-    let request = SimilarRequest {
-        key,
-        mode,
-        ns,
-        ns_prefix,
-        types,
-        updated_from,
-        updated_until,
-        top_k,
-        wait_for,
-        fields,
-        page_token,
-        explain,
-    };
+    let request = similar_request(key, which.request());
     render::found(&client.search().similar(request).await?.into_inner(), is_json);
     Ok(())
 }

@@ -9,6 +9,7 @@ mod field_filter;
 mod key;
 mod mutation;
 mod patch;
+mod similar;
 mod thing;
 mod time;
 mod words;
@@ -21,6 +22,7 @@ pub use field_filter::{field_filter, field_filter_to_wire};
 pub use key::{canonical_key, key_to_wire, name_to_wire, reference};
 pub use mutation::{mutation, mutation_event, mutation_to_wire, state_to_wire};
 pub use patch::{Edit, ThingPatch, thing_patch};
+pub use similar::similar_request;
 pub use thing::{
     NewRelationship, condition, embedding, namespace_to_wire, relationship_body, relationship_to_wire, thing_body,
     thing_to_wire,

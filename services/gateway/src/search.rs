@@ -8,8 +8,8 @@ use domain::{FieldFilter, Invalid, Namespace};
 use http::StatusCode;
 use proto::common::v1 as common;
 use proto::common::v1::Key;
-use proto::convert::{field_filter_to_wire, timestamp_to_wire};
-use proto::search::v1::{CompleteRequest, Mode, SearchRequest, SearchResponse, SimilarRequest};
+use proto::convert::{field_filter_to_wire, similar_request, timestamp_to_wire};
+use proto::search::v1::{CompleteRequest, Mode, SearchRequest, SearchResponse};
 
 use crate::call::Call;
 use crate::json::{self, Writer};
@@ -84,22 +84,7 @@ pub(crate) async fn similar(
     key: Option<Key>,
     query: SearchRequest,
 ) -> Result<Response, Problem> {
-    let SearchRequest { mode, ns, ns_prefix, types, updated_from, updated_until, top_k, wait_for, .. } = query;
-    let SearchRequest { fields, page_token, explain, .. } = query;
-    let request = SimilarRequest {
-        key,
-        mode,
-        ns,
-        ns_prefix,
-        types,
-        updated_from,
-        updated_until,
-        top_k,
-        wait_for,
-        fields,
-        page_token,
-        explain,
-    };
+    let request = similar_request(key, query);
     Ok(found(&gateway.search().similar(call.request(request)).await?.into_inner()))
 }
 

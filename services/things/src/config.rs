@@ -3,7 +3,7 @@
 serve::settings! {
     /// Settings of the things service.
     pub struct Config {
-        /// Where things are kept: sqlite:FILE. Without it: <data-dir>/things/things.db.
+        /// Where things are kept: sqlite:FILE, or postgres://USER@HOST/DATABASE after `annals migrate`. Without it: <data-dir>/things/things.db.
         pub things_store: Option<String>,
     }
 }

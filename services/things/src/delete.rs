@@ -68,6 +68,11 @@ impl Dependents {
     pub(crate) const MAX_COUNT: u64 = 20_000;
     /// The most bytes that go with one thing: all of them are written once more, into the outbox.
     pub(crate) const MAX_BYTES: u64 = 64 << 20;
+
+    /// Whether they do not go with a thing.
+    pub(crate) fn are_too_many(&self) -> bool {
+        self.count > Self::MAX_COUNT || self.bytes > Self::MAX_BYTES
+    }
 }
 
 /// The thing that is deleted, unless that is refused.
@@ -75,7 +80,7 @@ pub(crate) fn check(reference: &Reference, condition: &Condition, facts: DeleteF
     let DeleteFacts { before, dependents } = facts;
     let before = before.ok_or_else(|| refuse::thing_not_found(reference))?;
     condition::check(condition, &before.key, Some(before.etag), || refuse::thing_not_found(reference))?;
-    if dependents.count > Dependents::MAX_COUNT || dependents.bytes > Dependents::MAX_BYTES {
+    if dependents.are_too_many() {
         return Err(refuse::dependents_exceeded(&before.key));
     }
     Ok(before)

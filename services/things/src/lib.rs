@@ -23,6 +23,7 @@ mod resolve;
 mod settle;
 mod sight;
 mod store;
+mod weight;
 
 use domain::{Clock, Provenance, Style};
 use proto::events::v1::events_service_client::EventsServiceClient;
@@ -55,6 +56,12 @@ pub async fn open(config: Config, context: &Context, events: Peer) -> anyhow::Re
         .max_encoding_message_size(MAX_MESSAGE_OUT);
     let routes = Ring::new("things", context).around(Routes::new(service));
     Ok(Service { name: "things", routes, http: None, tasks })
+}
+
+/// Brings the tables of the database that `url` names (`postgres://…`) to this version, and says how many migrations that took.
+/// Its user must own them. What is up to date is left as it is.
+pub async fn migrate(url: &str) -> anyhow::Result<usize> {
+    store::migrate(url).await
 }
 
 /// The verbs, each in the file of its group.

@@ -5,6 +5,10 @@
 
 #[cfg(test)]
 mod conformance;
+mod encoding;
+mod facts;
+mod filling;
+mod postgres;
 mod sqlite;
 
 use std::path::Path;
@@ -91,7 +95,8 @@ pub(crate) struct Store {
     pub(crate) outbox: Arc<dyn Outbox>,
 }
 
-/// Opens the backend that `url` names (`sqlite:FILE`), creating or migrating its tables. Its threads belong to `tasks`.
+/// Opens the backend that `url` names: `sqlite:FILE`, whose tables are created or migrated, or `postgres://…`, whose tables
+/// [`migrate`] has made. Its threads and tasks belong to `tasks`.
 /// Whether it can be written is told to `readiness`.
 pub(crate) async fn open(url: &str, clock: Clock, readiness: Readiness, tasks: &Tasks) -> anyhow::Result<Store> {
     match url.split_once(':') {
@@ -101,9 +106,28 @@ pub(crate) async fn open(url: &str, clock: Clock, readiness: Readiness, tasks: &
             let seal = backend.seal();
             Ok(Store { seal, things: backend.clone(), relationships: backend.clone(), outbox: backend })
         }
-        _ => anyhow::bail!("things_store: `{url}` is no store: sqlite:FILE"),
+        Some(("postgres" | "postgresql", _)) => {
+            let backend = postgres::open(url, clock, readiness, tasks).await;
+            let backend = Arc::new(backend.context("things_store: the database cannot be opened")?);
+            let seal = backend.seal();
+            Ok(Store { seal, things: backend.clone(), relationships: backend.clone(), outbox: backend })
+        }
+        _ => anyhow::bail!("things_store: {NO_STORE}"),
     }
 }
+
+/// Brings the tables that `url` names to this version, and says how many migrations that took. A file is also migrated when
+/// it is opened.
+pub(crate) async fn migrate(url: &str) -> anyhow::Result<usize> {
+    match url.split_once(':') {
+        Some(("postgres" | "postgresql", _)) => postgres::migrate(url).await,
+        Some(("sqlite", _)) => anyhow::bail!("things_store: a file is migrated when it is opened"),
+        _ => anyhow::bail!("things_store: {NO_STORE}"),
+    }
+}
+
+/// Without the address, which may have a password in it.
+const NO_STORE: &str = "must be sqlite:FILE or postgres://USER@HOST/DATABASE";
 
 /// Which things to read.
 #[derive(Clone, Debug)]

@@ -16,6 +16,7 @@ mod reads;
 mod relationships;
 mod resolutions;
 mod rights;
+mod server;
 mod variants;
 mod visibility;
 
@@ -234,3 +235,5 @@ cases! {
 }
 
 conformance!(sqlite);
+conformance!(postgres_16);
+conformance!(postgres_18);

@@ -36,6 +36,7 @@ use super::{
 };
 use crate::change::{Applied, Write};
 use crate::refuse;
+use crate::store::facts::Facts as _;
 
 /// A database file, open.
 pub(super) struct Sqlite {
@@ -86,11 +87,12 @@ impl ThingStore for Sqlite {
 
     fn read<'a>(&'a self, caller: &'a Caller, wanted: &'a Wanted) -> Answer<'a, Vec<Read>> {
         if wanted.names.len() <= READ_HERE {
-            let read = self.readers.here(|connection| Tables::new(connection, &caller.tenant).read(caller, wanted));
+            let read =
+                self.readers.here(|connection| Tables::new(connection, &caller.tenant).read_together(caller, wanted));
             return std::future::ready(read).boxed();
         }
         let (caller, wanted) = (caller.clone(), wanted.clone());
-        let read = move |connection: &_| Tables::new(connection, &caller.tenant).read(&caller, &wanted);
+        let read = move |connection: &_| Tables::new(connection, &caller.tenant).read_together(&caller, &wanted);
         self.readers.aside(read).boxed()
     }
 

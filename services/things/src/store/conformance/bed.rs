@@ -13,9 +13,10 @@ use serve::{Caller, Peer, Refusal, Routes, Tasks};
 use tempfile::TempDir;
 use tokio::time::{Duration, timeout};
 
+use super::server;
 use crate::delete::Deleted;
 use crate::list::{Listed, PageRequest};
-use crate::store::{Batch, Direction, Lease, Resolved, Store, Taken, open};
+use crate::store::{Batch, Direction, Lease, Resolved, Store, Taken, migrate, open};
 use crate::{Call, Put, Things};
 
 /// Verbs over a store of their own, whose clock stands still.
@@ -32,6 +33,23 @@ pub(crate) struct Bed {
 pub(crate) async fn sqlite() -> Bed {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", dir.path().join("things.db").display());
+    Bed::open(url, Clock::manual("2026-01-31T09:30:00Z".parse().unwrap()), dir).await
+}
+
+/// On PostgreSQL 16.
+pub(crate) async fn postgres_16() -> Bed {
+    postgres(16).await
+}
+
+/// On PostgreSQL 18.
+pub(crate) async fn postgres_18() -> Bed {
+    postgres(18).await
+}
+
+async fn postgres(version: u32) -> Bed {
+    let url = tokio::task::spawn_blocking(move || server::fresh(version)).await.unwrap();
+    assert_eq!(migrate(&url).await.unwrap(), 1);
+    let dir = tempfile::tempdir().unwrap();
     Bed::open(url, Clock::manual("2026-01-31T09:30:00Z".parse().unwrap()), dir).await
 }
 

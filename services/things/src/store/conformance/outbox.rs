@@ -165,9 +165,14 @@ pub(crate) async fn a_settling_counts_every_write_that_was_asked_for_before(bed:
         let settled = async {
             let settled = bed.store.outbox.settle();
             let relayed = async {
-                // It waits for the put, so there is a batch once that is done.
-                bed.woken().await;
-                bed.batches().await
+                // The bell may have rung before the put.
+                loop {
+                    bed.woken().await;
+                    let batches = bed.batches().await;
+                    if !batches.is_empty() {
+                        break batches;
+                    }
+                }
             };
             futures::join!(settled, relayed)
         };

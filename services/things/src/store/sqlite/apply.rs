@@ -9,10 +9,10 @@ use proto::convert::mutation_event;
 use rusqlite::{Params, params};
 
 use super::failure::Failure;
-use super::rows::{embedding_bytes, end_hash, ulid_bytes};
 use super::tables::Tables;
 use super::writer::Transaction;
 use crate::change::Plan;
+use crate::store::encoding::{embedding_bytes, end_hash, ulid_bytes};
 
 impl Transaction<'_> {
     /// Stores a plan.

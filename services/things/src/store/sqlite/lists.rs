@@ -1,15 +1,19 @@
 //! Owns the lists of one tenant: keyset pages over an index, and the relationships at a thing.
 
-use domain::{Key, Name, Relationship, Thing, TypeName};
+use domain::{Key, Name, Thing, TypeName};
 use rusqlite::params;
 use serve::Caller;
 
 use super::failure::Failure;
 use super::rows::{self, thing_columns};
-use super::tables::{Linked, Tables};
+use super::tables::Tables;
 use crate::naming::Target;
 use crate::sight::{Way, sees};
-use crate::store::{Direction, Page, RelationshipPage, RelationshipQuery, ThingPage, ThingQuery};
+use crate::store::encoding::end_hash;
+use crate::store::facts::{Facts as _, Linked};
+use crate::store::filling::Filling;
+use crate::store::{Direction, RelationshipPage, RelationshipQuery, ThingPage, ThingQuery};
+use crate::weight;
 
 /// Names of relationships that are read at once.
 const STEP: usize = 64;
@@ -35,7 +39,7 @@ impl Tables<'_> {
             let position = (key.id.clone(), key.variant.clone());
             let shown = self.listed(caller, row.get(0)?, key, thing_type.as_ref())?;
             if let Some(thing) = shown
-                && !page.takes(rows::weight(&thing), (thing, style))
+                && !page.takes(weight::of_thing(&thing), (thing, style))
             {
                 return Ok(page.cut());
             }
@@ -88,7 +92,7 @@ impl Tables<'_> {
                     return Ok(Some(page.cut()));
                 }
                 let linked = self.relationship_at(&name_at, &name, *direction)?;
-                let read = linked.as_ref().map_or(0, |linked| weight(&linked.relationship));
+                let read = linked.as_ref().map_or(0, |linked| weight::of_relationship(&linked.relationship));
                 let shown = linked.filter(|linked| {
                     let of = &linked.relationship.body.relationship_type;
                     relationship_type.as_ref().is_none_or(|only| only == of) && linked.is_seen_by(caller, Way::Listed)
@@ -117,7 +121,7 @@ impl Tables<'_> {
     ) -> Result<Vec<Name>, Failure> {
         let mut statement = self.connection.prepare_cached(names_at(direction))?;
         let (ns, id) = after.map_or(("", ""), |after| (after.ns.as_str(), after.id.as_str()));
-        let params = params![self.tenant.as_str(), rows::end_hash(thing), ns, id, limit];
+        let params = params![self.tenant.as_str(), end_hash(thing), ns, id, limit];
         let names = statement.query_map(params, |row| rows::name(row, 0))?;
         Ok(names.collect::<Result<_, _>>()?)
     }
@@ -164,62 +168,4 @@ fn names_at(direction: Direction) -> &'static str {
             order by ns, id limit ?5"
         }
     }
-}
-
-/// A page that is being filled.
-struct Filling<T, P> {
-    items: Vec<T>,
-    /// The last row that was looked at and, if it is shown, taken.
-    last: Option<P>,
-    limit: usize,
-    room: usize,
-    scan: usize,
-}
-
-/// Bytes of a row that is not shown which cost as much as looking at one more.
-const ROW_BYTES: usize = 4 << 10;
-
-impl<T, P> Filling<T, P> {
-    fn new(limit: usize, room: usize, scan: usize) -> Self {
-        Self { items: Vec::new(), last: None, limit, room, scan }
-    }
-
-    /// Whether enough rows have been looked at.
-    fn is_spent(&self) -> bool {
-        self.scan == 0 && self.last.is_some()
-    }
-
-    /// Takes one more item, unless the page is full.
-    fn takes(&mut self, weight: usize, item: T) -> bool {
-        let is_first = self.items.is_empty();
-        if self.items.len() == self.limit || (weight > self.room && !is_first) {
-            return false;
-        }
-        self.room = self.room.saturating_sub(weight);
-        self.items.push(item);
-        true
-    }
-
-    /// Goes on to the next row; `read` bytes of this one were not shown.
-    fn passes(&mut self, position: P, read: usize) {
-        self.last = Some(position);
-        self.scan = self.scan.saturating_sub(1 + read / ROW_BYTES);
-    }
-
-    /// The page, where more may follow.
-    fn cut(self) -> Page<T, P> {
-        Page { items: self.items, next: self.last }
-    }
-
-    /// The last page.
-    fn end(self) -> Page<T, P> {
-        Page { items: self.items, next: None }
-    }
-}
-
-/// About how many bytes a relationship takes on the wire.
-fn weight(relationship: &Relationship) -> usize {
-    let Relationship { name, body, .. } = relationship;
-    let names = [&name.id, &body.from.id, &body.to.id].map(|id| id.as_str().len());
-    1_024 + names.iter().sum::<usize>() + body.data.as_ref().map_or(0, |data| data.as_str().len())
 }

@@ -14,12 +14,13 @@ use ulid::Ulid;
 use super::failure::Failure;
 use super::rows;
 use super::writer::Transaction;
+use crate::store::encoding::ulid_bytes;
 use crate::store::{Backlog, Batch, Lease, Taken};
 
 /// Gives a new database its relay, and says which it has.
 pub(super) fn found(connection: &Connection, clock: &Clock) -> rusqlite::Result<Ulid> {
     let sql = "insert into relay (only, id, epoch, batch, through) values (1, ?1, 0, 0, 0) on conflict do nothing";
-    connection.execute(sql, params![rows::ulid_bytes(clock.ulid())])?;
+    connection.execute(sql, params![ulid_bytes(clock.ulid())])?;
     connection.query_row("select id from relay", [], |row| rows::ulid(row, 0))
 }
 

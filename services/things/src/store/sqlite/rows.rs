@@ -1,13 +1,14 @@
 //! Owns how domain values are kept in columns. Never runs a statement.
 
 use domain::{
-    Content, Data, Embedding, Etag, Id, Invalid, Key, Name, Relationship, RelationshipBody, Style, Thing, ThingBody,
-    Timestamp, Variant, Visibility,
+    Content, Data, Etag, Id, Invalid, Key, Name, Relationship, RelationshipBody, Style, Thing, ThingBody, Timestamp,
+    Variant, Visibility,
 };
 use rusqlite::Row;
 use rusqlite::types::Type;
-use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
+
+use crate::store::encoding::embedding;
 
 /// The columns that [`thing`] reads, from a thing `t`; `{embedding}` is `t.embedding` or `null`.
 macro_rules! thing_columns {
@@ -84,33 +85,6 @@ pub(super) fn style(row: &Row<'_>, column: usize) -> rusqlite::Result<Style> {
     parsed(row, column)
 }
 
-/// About how many bytes a thing takes on the wire.
-pub(super) fn weight(thing: &Thing) -> usize {
-    let ThingBody { content, data, embedding, .. } = &thing.body;
-    let text = content.as_ref().map_or(0, |content| content.as_str().len());
-    let data = data.as_ref().map_or(0, |data| data.as_str().len());
-    FIXED_WEIGHT + thing.key.id.as_str().len() + text + data + embedding.as_ref().map_or(0, |e| 4 * e.as_slice().len())
-}
-
-/// What everything but id, content, data and embedding takes at most, nearly: namespace, type, code and URL.
-const FIXED_WEIGHT: usize = 512;
-
-/// A ULID as it is kept.
-pub(super) fn ulid_bytes(ulid: Ulid) -> [u8; 16] {
-    ulid.0.to_be_bytes()
-}
-
-/// An embedding as it is kept.
-pub(super) fn embedding_bytes(embedding: &Embedding) -> Vec<u8> {
-    embedding.as_slice().iter().flat_map(|number| number.to_le_bytes()).collect()
-}
-
-/// What an end is indexed by.
-pub(super) fn end_hash(name: &Name) -> [u8; 16] {
-    let digest = Sha256::new_with_prefix(name.ns.as_str()).chain_update([0]).chain_update(name.id.as_str()).finalize();
-    *digest.first_chunk().expect("SHA-256 has 32 bytes")
-}
-
 fn parsed<T: std::str::FromStr<Err = Invalid>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     stored(column, row.get_ref(column)?.as_str()?.parse())
 }
@@ -118,9 +92,4 @@ fn parsed<T: std::str::FromStr<Err = Invalid>>(row: &Row<'_>, column: usize) -> 
 /// What a column holds; one that breaks a rule of ours was not written by us.
 fn stored<T>(column: usize, value: Result<T, Invalid>) -> rusqlite::Result<T> {
     value.map_err(|invalid| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(invalid)))
-}
-
-fn embedding(bytes: &[u8]) -> Result<Embedding, Invalid> {
-    let (numbers, _) = bytes.as_chunks();
-    Embedding::try_from(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect::<Vec<_>>())
 }

@@ -1,0 +1,243 @@
+//! The store of many processes: PostgreSQL, version 16 or later, with row level security on every table.
+//!
+//! What a tenant asks for is done in a transaction of that tenant (`tenant`), and a group of writes in one (`lanes`, `write`).
+//! Owns the only use of sqlx here. Never decides what a change does.
+
+mod failure;
+mod lanes;
+mod lists;
+mod load;
+mod migrate;
+mod outbox;
+mod picture;
+mod rows;
+mod save;
+mod tenant;
+mod write;
+
+use std::collections::BTreeSet;
+use std::str::FromStr as _;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use domain::{Clock, EntityKind, Key, Name, Reference, Relationship, Style};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use serve::health::Readiness;
+use serve::page::Seal;
+use serve::{Caller, Refusal, Tasks};
+use sqlx::postgres::PgConnectOptions;
+use ulid::Ulid;
+
+use self::failure::Failure;
+use self::lanes::Lanes;
+use self::outbox::Waiting;
+use self::picture::Picture;
+use self::tenant::{Pool, Purpose, TenantTx};
+use super::facts::Facts as _;
+use super::{
+    Answer, Backlog, Lease, Outbox, Read, RelationshipPage, RelationshipQuery, RelationshipStore, Resolved, Taken,
+    ThingPage, ThingQuery, ThingStore, Wanted,
+};
+use crate::change::{Applied, Write};
+use crate::naming::{self, Target};
+use crate::refuse;
+
+/// Things that are read whole at once: what more of them may take is asked first.
+const READ_WHOLE: usize = 4;
+
+/// A database.
+pub(super) struct Postgres {
+    pool: Pool,
+    lanes: Arc<Lanes>,
+    waiting: Arc<Waiting>,
+    clock: Clock,
+    relay: Ulid,
+}
+
+/// Brings the tables of a database to this version, and says how many migrations that took.
+pub(super) async fn migrate(url: &str) -> anyhow::Result<usize> {
+    migrate::migrate(&options(url)?).await
+}
+
+/// Opens a database whose tables are of this version.
+pub(super) async fn open(url: &str, clock: Clock, readiness: Readiness, tasks: &Tasks) -> anyhow::Result<Postgres> {
+    let pool = Pool::new(options(url)?);
+    let mut tx = pool.check().await.context("the database cannot be reached")?;
+    migrate::check(&mut tx).await?;
+    drop(tx);
+    let refused = |failure| anyhow::anyhow!("{}", Refusal::from(failure));
+    let relay = outbox::relay(&pool).await.map_err(refused)?;
+    let waiting = Arc::new(Waiting::default());
+    waiting.found(outbox::count(&pool).await.map_err(refused)?);
+    let lanes = Lanes::start(pool.clone(), clock.clone(), Arc::clone(&waiting), readiness, tasks);
+    let closing = pool.clone();
+    tasks.spawn("connections", |cancel| async move {
+        cancel.cancelled().await;
+        closing.close().await;
+        anyhow::Ok(())
+    });
+    Ok(Postgres { pool, lanes, waiting, clock, relay })
+}
+
+/// The scheme alone is ours; everything else is as libpq has it.
+fn options(url: &str) -> anyhow::Result<PgConnectOptions> {
+    PgConnectOptions::from_str(url).context("it is no address of PostgreSQL")
+}
+
+impl Postgres {
+    /// What page tokens are sealed with: the id of the relay is random, is made with the database, and goes to events only.
+    pub(super) fn seal(&self) -> Seal {
+        Seal::new(&self.relay.to_bytes())
+    }
+
+    async fn read_things(&self, caller: &Caller, wanted: &Wanted) -> Result<Vec<Read>, Failure> {
+        let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
+        let mut picture = Picture::default();
+        let references = wanted.names.iter().map(|(reference, _)| reference);
+        picture.load_namespaces(&mut tx, references.flat_map(naming::candidates)).await?;
+        let mut keys = Vec::with_capacity(wanted.names.len());
+        for (reference, field) in &wanted.names {
+            keys.extend(picture.place(reference, field)?.for_read().map(|target| target.key));
+        }
+        let of_variants = keys.iter().filter(|key| !key.variant.is_canonical()).map(Key::name);
+        picture.load_canonical(&mut tx, of_variants.collect::<BTreeSet<_>>()).await?;
+        if keys.len() > READ_WHOLE {
+            keys = picture.load_sizes(&mut tx, keys, caller, wanted).await?;
+        }
+        picture.load_things(&mut tx, keys, wanted.with_embedding).await?;
+        picture.read(caller, wanted)
+    }
+
+    async fn resolve_name(
+        &self,
+        caller: &Caller,
+        reference: &Reference,
+        kind: EntityKind,
+    ) -> Result<Option<Resolved>, Failure> {
+        // Those of this process that were asked for before; who is in another holds the name until it has committed.
+        self.lanes.turn(&caller.tenant).await?;
+        let mut tx = self.pool.tenant(&caller.tenant, Purpose::Write).await?;
+        let mut picture = Picture::default();
+        picture.load_namespaces(&mut tx, naming::candidates(reference)).await?;
+        let target = picture.place(reference, "key")?.for_read();
+        if let Some(Target { key, .. }) = target {
+            // Undone with the transaction.
+            picture.lock_names(&mut tx, BTreeSet::from([(kind, key.clone())])).await?;
+            let depends_on = picture.load_what_is_there(&mut tx, kind, &key).await?;
+            picture.load_names(&mut tx, depends_on.into_iter().map(|name| (EntityKind::Thing, name.into()))).await?;
+        }
+        // Drawn here, so that the clock of ULIDs stands at the present even if the time of day goes back.
+        self.clock.ulid();
+        picture.resolve(caller, reference, kind)
+    }
+}
+
+impl Picture {
+    /// The state of a name, and the things without which nobody sees it.
+    async fn load_what_is_there(
+        &mut self,
+        tx: &mut TenantTx,
+        kind: EntityKind,
+        key: &Key,
+    ) -> Result<Vec<Name>, Failure> {
+        match kind {
+            EntityKind::Thing => {
+                self.load_things(tx, [key.clone()], false).await?;
+                Ok((!key.variant.is_canonical()).then(|| key.name()).into_iter().collect())
+            }
+            EntityKind::Relationship => {
+                self.load_relationships(tx, [key.name()]).await?;
+                match self.relationship(&key.name())? {
+                    Some(found) => Ok(vec![found.relationship.body.from, found.relationship.body.to]),
+                    None => self.last_ends(&key.name()),
+                }
+            }
+        }
+    }
+}
+
+impl ThingStore for Postgres {
+    fn write(&self, write: Write) -> Answer<'_, Vec<Result<Applied, Refusal>>> {
+        async move {
+            if self.waiting.backlog().is_full() {
+                write.sequence.end();
+                return Err(refuse::outbox_full());
+            }
+            self.lanes.write(write).await
+        }
+        .boxed()
+    }
+
+    fn resolve(&self, caller: &Caller, reference: Reference, kind: EntityKind) -> Answer<'_, Option<Resolved>> {
+        let caller = caller.clone();
+        async move { Ok(self.resolve_name(&caller, &reference, kind).await?) }.boxed()
+    }
+
+    fn read<'a>(&'a self, caller: &'a Caller, wanted: &'a Wanted) -> Answer<'a, Vec<Read>> {
+        async move { Ok(self.read_things(caller, wanted).await?) }.boxed()
+    }
+
+    fn list(&self, caller: &Caller, query: ThingQuery) -> Answer<'_, ThingPage> {
+        let caller = caller.clone();
+        async move {
+            let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
+            Ok(lists::things(&mut tx, &caller, &query).await?)
+        }
+        .boxed()
+    }
+}
+
+impl RelationshipStore for Postgres {
+    fn relationship<'a>(
+        &'a self,
+        caller: &'a Caller,
+        reference: &'a Reference,
+    ) -> Answer<'a, Option<(Relationship, Style)>> {
+        async move {
+            let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
+            let mut picture = Picture::default();
+            picture.load_namespaces(&mut tx, naming::candidates(reference)).await?;
+            if let Some(Target { key, .. }) = picture.place(reference, "key").map_err(Refusal::from)?.for_read() {
+                picture.load_relationships(&mut tx, [key.name()]).await?;
+            }
+            Ok(picture.visible_relationship(caller, reference)?)
+        }
+        .boxed()
+    }
+
+    fn relationships(&self, caller: &Caller, query: RelationshipQuery) -> Answer<'_, Option<RelationshipPage>> {
+        let caller = caller.clone();
+        async move {
+            let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
+            Ok(lists::relationships(&mut tx, &caller, &query).await?)
+        }
+        .boxed()
+    }
+}
+
+impl Outbox for Postgres {
+    fn lease(&self) -> Answer<'_, Lease> {
+        async move { Ok(outbox::lease(&self.pool).await?) }.boxed()
+    }
+
+    fn take(&self, lease: Lease, acknowledged: Option<u64>) -> Answer<'_, Taken> {
+        async move { Ok(outbox::take(&self.pool, &self.waiting, lease, acknowledged).await?) }.boxed()
+    }
+
+    fn wait(&self) -> BoxFuture<'_, ()> {
+        self.waiting.wait().boxed()
+    }
+
+    fn backlog(&self) -> Backlog {
+        self.waiting.backlog()
+    }
+
+    fn settle(&self) -> Answer<'_, ()> {
+        async move {
+            let last = self.lanes.settle().await?;
+            Ok(outbox::acknowledged(&self.pool, &self.waiting, last).await?)
+        }
+        .boxed()
+    }
+}

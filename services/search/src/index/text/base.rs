@@ -72,13 +72,21 @@ impl Base {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let open = match writer.take() {
             Some(open) => open,
-            None => self.index.writer_with_num_threads(1, WRITER_BYTES)?,
+            None => self.open_writer()?,
         };
         // One that has failed is not used again; what it has not committed is not there.
         *writer = Some(self.commit(open, changes, position)?);
         self.reader.reload()?;
         tracing::debug!(path = %self.path.display(), position, "a tail is on the disk");
         Ok(())
+    }
+
+    /// A writer that finds nothing of a commit that a kill or a full disk has ended. The engine names what a commit deletes by the
+    /// commit's number, draws the same number again, and refuses to write where a file is.
+    fn open_writer(&self) -> Result<IndexWriter, Error> {
+        let writer = self.index.writer_with_num_threads(1, WRITER_BYTES)?;
+        writer.garbage_collect_files().wait()?;
+        Ok(writer)
     }
 
     fn commit<'a>(

@@ -4,6 +4,7 @@ use std::fs;
 
 use domain::{Namespace, Visibility};
 use proptest::prelude::*;
+use tantivy::{Directory as _, Index, directory::TerminatingWrite as _};
 
 use super::{
     super::fed::{Fed, WORDS, names_with, play, public, put, tenant},
@@ -158,6 +159,25 @@ fn an_index_that_is_damaged_is_made_again_from_the_beginning() {
     assert_eq!((fed.index.position(), fed.found("crane")), (None, vec![]));
     fed.apply(public("one", "crane", ""));
     assert_eq!(fed.found("crane"), ["one"]);
+}
+
+/// A commit writes what it deletes into a file of its number, and a kill before its end leaves that. The next commit has the same
+/// number.
+#[test]
+fn what_a_kill_has_left_of_a_commit_is_not_in_the_way_of_the_next() {
+    let fed = Fed::<Texts>::of([public("one", "crane", ""), public("two", "crane", "")]);
+    fed.index.checkpoint().unwrap();
+    let index = Index::open_in_dir(fed.dir.path().join("tenants/a")).unwrap();
+    let (segment, last) = (index.searchable_segment_ids().unwrap()[0], index.load_metas().unwrap().opstamp);
+    for number in last..last + 20 {
+        let name = format!("{}.{number}.del", segment.uuid_string());
+        let left = index.directory().open_write(name.as_ref()).unwrap();
+        left.terminate().unwrap();
+    }
+    let mut fed = fed.reopen();
+    fed.apply(public("one", "quay", ""));
+    fed.index.checkpoint().unwrap();
+    assert_eq!((fed.found("quay"), fed.found("crane")), (vec!["one".to_owned()], vec!["two".to_owned()]));
 }
 
 proptest! {

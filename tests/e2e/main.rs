@@ -14,6 +14,7 @@ mod foreign;
 mod isolation;
 mod onet;
 mod past;
+mod postgres;
 mod queries;
 mod relationships;
 mod search;
@@ -40,3 +41,17 @@ macro_rules! on_both_topologies {
     };
 }
 pub(crate) use on_both_topologies;
+
+/// Makes each case three tests: on both topologies, and on one process whose things are in PostgreSQL.
+macro_rules! on_every_store {
+    ($($case:ident),+ $(,)?) => {
+        super::on_both_topologies! { $($case),+ }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(&mut crate::postgres::cluster(harness::cluster::Topology::AllInOne).await).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_every_store;

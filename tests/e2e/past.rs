@@ -24,7 +24,7 @@ use tokio::{
 };
 use tonic::transport::Endpoint;
 
-super::on_both_topologies! {
+super::on_every_store! {
     a_past_state_is_the_same_bytes_as_it_was_then,
     history_lists_every_change_with_before_after_and_actor,
     a_deleted_thing_is_absent_now_and_readable_as_of_before,

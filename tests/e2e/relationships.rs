@@ -3,7 +3,7 @@
 use harness::cluster::Cluster;
 use serde_json::json;
 
-super::on_both_topologies! {
+super::on_every_store! {
     a_relationship_is_put_read_listed_and_deleted,
     an_end_must_exist,
     deleting_a_thing_deletes_its_relationships_each_with_an_event,

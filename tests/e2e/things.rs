@@ -8,7 +8,7 @@ use proto::{
 };
 use serde_json::json;
 
-super::on_both_topologies! {
+super::on_every_store! {
     a_put_thing_is_read_over_http_and_grpc,
     a_put_creates_with_201_and_replaces_with_200,
     an_equal_put_keeps_the_etag,

@@ -43,6 +43,7 @@ pub struct Setup {
     keys: Option<String>,
     proxy: Option<Proxy>,
     is_archiving: bool,
+    of_things: Vec<(&'static str, String)>,
     of_events: Vec<(&'static str, String)>,
     of_search: Vec<(&'static str, String)>,
 }
@@ -57,7 +58,8 @@ struct Proxy {
 impl Setup {
     /// Without keys: everybody is admin of the tenant `default`.
     pub fn new(topology: Topology) -> Self {
-        Self { topology, keys: None, proxy: None, is_archiving: false, of_events: Vec::new(), of_search: Vec::new() }
+        let (of_things, of_events, of_search) = Default::default();
+        Self { topology, keys: None, proxy: None, is_archiving: false, of_things, of_events, of_search }
     }
 
     /// With this `keys.toml`.
@@ -84,6 +86,13 @@ impl Setup {
                 self = self.events_setting(variable, text);
             }
         }
+        self
+    }
+
+    /// Things are in the database of this address, whose tables are made.
+    #[must_use]
+    pub fn database(mut self, url: &str) -> Self {
+        self.of_things.push(("ANNALS_THINGS_STORE", url.to_owned()));
         self
     }
 
@@ -307,6 +316,9 @@ impl Cluster {
         command.args(["--listen", &listen.to_string()]);
         if self.setup.is_archiving && matches!(name, "annals" | "events") {
             command.args(["--archive-flush-interval", "1ms", "--archive-retention", "0ms"]);
+        }
+        if matches!(name, "annals" | "things") {
+            command.envs(self.setup.of_things.iter().map(|(variable, value)| (variable, value)));
         }
         if matches!(name, "annals" | "events") {
             command.envs(self.setup.of_events.iter().map(|(variable, value)| (variable, value)));

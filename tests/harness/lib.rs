@@ -3,6 +3,7 @@
 pub mod backends;
 pub mod catalogs;
 pub mod cluster;
+pub mod databases;
 pub mod disk;
 pub mod embeddings;
 pub mod events;

@@ -21,14 +21,20 @@ pub struct Clock {
 
 #[derive(Clone, Debug)]
 enum Source {
-    System,
+    /// Wrong by so many milliseconds.
+    System(i64),
     Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
     /// The clock of the machine.
     pub fn system() -> Self {
-        Self { source: Source::System, last: Arc::default() }
+        Self::wrong_by(0)
+    }
+
+    /// The clock of a machine that is ahead by `millis`; for tests.
+    pub fn wrong_by(millis: i64) -> Self {
+        Self { source: Source::System(millis), last: Arc::default() }
     }
 
     /// A clock that stands at `start` until it is advanced; for tests.
@@ -46,10 +52,20 @@ impl Clock {
     /// Now.
     pub fn now(&self) -> Timestamp {
         let millis = match &self.source {
-            Source::System => system_millis(),
+            Source::System(millis) => system_millis() + millis,
             Source::Manual(now) => now.load(Ordering::SeqCst),
         };
         Timestamp::MIN.plus_millis(millis)
+    }
+
+    /// Lets no ULID be from before `time`, which another clock shows that several machines go by. A manual clock goes by
+    /// nothing else.
+    pub fn not_before(&self, time: Timestamp) {
+        let floor = Ulid::from_parts(time.millis() as u64, 0);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(self.source, Source::System(_)) && last.is_none_or(|last| last < floor) {
+            *last = Some(Ulid::from_parts(time.millis() as u64, random_80_bits() >> 1));
+        }
     }
 
     /// A new ULID of now, above every one that this clock has made before.
@@ -138,6 +154,18 @@ mod tests {
         let drawn: Vec<_> = (0..1_000).map(|_| clock.ulid()).collect();
         let restarted = Clock::manual(clock.now().plus_millis(-1_000));
         assert!(!drawn.contains(&restarted.ulid_after(Some(drawn[0]))));
+    }
+
+    #[test]
+    fn no_ulid_is_from_before_a_time_that_others_go_by() {
+        let clock = Clock::wrong_by(-60_000);
+        let others = clock.now().plus_millis(60_000);
+        assert!(Timestamp::of_ulid(clock.ulid()) < others);
+        clock.not_before(others);
+        let next = clock.ulid();
+        assert_eq!(Timestamp::of_ulid(next), others);
+        clock.not_before(others.plus_millis(-1));
+        assert!(clock.ulid() > next);
     }
 
     #[test]

@@ -96,6 +96,7 @@ create table relay (
   tenant text collate "C" not null check (tenant = ''), -- of nobody
   id bytea not null, -- ULID, made with the database
   epoch bigint not null, -- of the lease: raised by whoever takes it
+  seen_at timestamptz not null default '-infinity', -- when whoever has the lease was there
   batch bigint not null, -- the last one
   primary key (tenant)
 );

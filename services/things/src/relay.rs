@@ -20,6 +20,8 @@ use crate::store::{Batch, Lease, Outbox, Taken};
 
 /// The shortest and the longest pause after something went wrong; each is twice the one before.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// How long giving the lease back may take.
+const RELEASE: Duration = Duration::from_secs(1);
 /// How long events may take for a batch. After that it is sent again, under the same number.
 const ATTEMPT: Duration = Duration::from_secs(15);
 
@@ -46,20 +48,40 @@ pub(crate) async fn cursor(mut events: EventsServiceClient<Peer>, deadline: Dead
 }
 
 impl Relay {
-    /// Relays until `cancel`. What has not been acknowledged by then is sent at the next start. Fails if another relay
-    /// takes the lease.
+    /// Relays until `cancel`, while no other process does. What has not been acknowledged by then is sent at the next start,
+    /// or by another.
     pub(crate) async fn run(mut self, cancel: CancellationToken) -> anyhow::Result<()> {
-        cancel.run_until_cancelled(self.relay()).await.unwrap_or(Ok(()))
+        loop {
+            let Some(lease) = cancel.run_until_cancelled(self.lease()).await else { return Ok(()) };
+            let lost = cancel.run_until_cancelled(self.relay(lease)).await;
+            let Some(lost) = lost else {
+                // Who does not hear of it waits a little longer.
+                let _ = tokio::time::timeout(RELEASE, self.outbox.release(lease)).await;
+                return Ok(());
+            };
+            lost?;
+            tracing::warn!("another process relays now");
+        }
     }
 
-    async fn relay(&mut self) -> anyhow::Result<()> {
+    /// Takes the lease once nobody has it.
+    async fn lease(&self) -> Lease {
         let mut pause = PAUSE.0;
-        let lease = loop {
-            match self.outbox.lease().await {
-                Ok(lease) => break lease,
+        loop {
+            let taken = async {
+                self.outbox.vacant().await?;
+                self.outbox.lease().await
+            };
+            match taken.await {
+                Ok(lease) => return lease,
                 Err(refusal) => self.failed(&refusal, &mut pause).await,
             }
-        };
+        }
+    }
+
+    /// Returns when another has the lease.
+    async fn relay(&mut self, lease: Lease) -> anyhow::Result<()> {
+        let mut pause = PAUSE.0;
         let mut acknowledged = None;
         loop {
             match self.outbox.take(lease, acknowledged).await {
@@ -74,7 +96,7 @@ impl Relay {
                     self.measure(None);
                     self.outbox.wait().await;
                 }
-                Ok(Taken::LeaseLost) => anyhow::bail!("another relay has taken the lease on this outbox"),
+                Ok(Taken::LeaseLost) => return Ok(()),
                 Err(refusal) => self.failed(&refusal, &mut pause).await,
             }
         }

@@ -68,6 +68,9 @@ pub(crate) trait RelationshipStore: Send + Sync {
 
 /// Mutations on their way to events.
 pub(crate) trait Outbox: Send + Sync {
+    /// Returns once nobody has the lease, or whoever has it has not taken anything for seconds.
+    fn vacant(&self) -> Answer<'_, ()>;
+
     /// Takes the relay's lease; whoever had it before can take and acknowledge no more.
     fn lease(&self) -> Answer<'_, Lease>;
 
@@ -75,7 +78,11 @@ pub(crate) trait Outbox: Send + Sync {
     /// under the same number, whatever happens in between. Batches are numbered 1 and up without gap.
     fn take(&self, lease: Lease, acknowledged: Option<u64>) -> Answer<'_, Taken>;
 
-    /// Returns when there may be something to take that was not there before the last [`Outbox::take`].
+    /// Gives the lease back, if it is still this one, so that another need not wait for it.
+    fn release(&self, lease: Lease) -> Answer<'_, ()>;
+
+    /// Returns when there may be something to take that was not there before the last [`Outbox::take`]; now and then also
+    /// where there is nothing, if whoever has a lease has to show that.
     fn wait(&self) -> BoxFuture<'_, ()>;
 
     /// What has been committed and not acknowledged.

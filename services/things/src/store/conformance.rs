@@ -14,6 +14,7 @@ mod patches;
 mod puts;
 mod reads;
 mod relationships;
+mod replicas;
 mod resolutions;
 mod rights;
 mod server;

@@ -119,6 +119,7 @@ impl Postgres {
         self.lanes.turn(&caller.tenant).await?;
         let mut tx = self.pool.tenant(&caller.tenant, Purpose::Write).await?;
         let mut picture = Picture::default();
+        let now = self.clock.now();
         picture.load_namespaces(&mut tx, naming::candidates(reference)).await?;
         let target = picture.place(reference, "key")?.for_read();
         if let Some(Target { key, .. }) = target {
@@ -127,8 +128,8 @@ impl Postgres {
             let depends_on = picture.load_what_is_there(&mut tx, kind, &key).await?;
             picture.load_names(&mut tx, depends_on.into_iter().map(|name| (EntityKind::Thing, name.into()))).await?;
         }
-        // Drawn here, so that the clock of ULIDs stands at the present even if the time of day goes back.
-        self.clock.ulid();
+        // While the name is held: whoever writes it next draws its ULID at the database's time or later.
+        outbox::pass(tx.connection(), &self.clock, now).await?;
         picture.resolve(caller, reference, kind)
     }
 }
@@ -217,6 +218,14 @@ impl RelationshipStore for Postgres {
 }
 
 impl Outbox for Postgres {
+    fn vacant(&self) -> Answer<'_, ()> {
+        async move { Ok(outbox::vacant(&self.pool, &self.waiting).await?) }.boxed()
+    }
+
+    fn release(&self, lease: Lease) -> Answer<'_, ()> {
+        async move { Ok(outbox::release(&self.pool, lease).await?) }.boxed()
+    }
+
     fn lease(&self) -> Answer<'_, Lease> {
         async move { Ok(outbox::lease(&self.pool).await?) }.boxed()
     }

@@ -121,6 +121,15 @@ impl RelationshipStore for Sqlite {
 }
 
 impl Outbox for Sqlite {
+    /// One process at a time has the file.
+    fn vacant(&self) -> Answer<'_, ()> {
+        std::future::ready(Ok(())).boxed()
+    }
+
+    fn release(&self, _: Lease) -> Answer<'_, ()> {
+        std::future::ready(Ok(())).boxed()
+    }
+
     #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime, the closure of any")]
     fn lease(&self) -> Answer<'_, Lease> {
         self.writer.submit(|transaction| transaction.lease()).boxed()

@@ -56,7 +56,7 @@ async fn postgres(version: u32) -> Bed {
 pub(crate) type Refused<T> = Result<T, Reason>;
 
 impl Bed {
-    async fn open(url: String, clock: Clock, dir: TempDir) -> Self {
+    pub(crate) async fn open(url: String, clock: Clock, dir: TempDir) -> Self {
         let tasks = Tasks::new("things");
         let store = open(&url, clock.clone(), Readiness::default(), &tasks).await.unwrap();
         // No case asks events for anything.

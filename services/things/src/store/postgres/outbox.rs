@@ -7,25 +7,34 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::Clock;
-use sqlx::Row as _;
+use domain::{Clock, Timestamp};
+use serve::Refusal;
+use sqlx::{PgConnection, Row as _};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use ulid::Ulid;
 
-use super::failure::Failure;
+use super::failure::{Failure, unavailable};
 use super::rows;
 use super::save::Added;
 use super::tenant::Pool;
 use super::write::WRITERS;
 use crate::store::{Backlog, Batch, Lease, Taken};
 
-/// How long what another process has added is not seen.
-const POLL: Duration = Duration::from_millis(200);
+/// How long what another process has added is not seen, and how often whoever has the lease shows it.
+const POLL: Duration = Duration::from_millis(100);
+/// Who has the lease and has not shown it for so long has lost it. Longer than a batch takes to be acknowledged mostly.
+const LEASE: Duration = Duration::from_secs(5);
+/// How often it is counted what is there, which other processes add to and take from.
+const COUNT: Duration = Duration::from_secs(5);
+/// How far a machine's clock may be ahead of the database's.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// What waits, as this process knows it, and the bell that rings when it becomes more.
 #[derive(Default)]
 pub(super) struct Waiting {
     backlog: Mutex<Backlog>,
+    counted: Mutex<Option<Instant>>,
     bell: Notify,
     /// Counts acknowledgements.
     acknowledged: watch::Sender<u64>,
@@ -39,6 +48,7 @@ impl Waiting {
     /// Tells what there is at the beginning.
     pub(super) fn found(&self, backlog: Backlog) {
         *self.backlog.lock().unwrap_or_else(PoisonError::into_inner) = backlog;
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.bell.notify_one();
     }
 
@@ -61,7 +71,18 @@ impl Waiting {
     }
 
     pub(super) async fn wait(&self) {
-        self.bell.notified().await;
+        let _ = tokio::time::timeout(POLL, self.bell.notified()).await;
+    }
+
+    /// Counts what there is, unless that was done a short while ago.
+    async fn count(&self, pool: &Pool) -> Result<(), Failure> {
+        let is_due = |counted: Option<Instant>| counted.is_none_or(|counted| counted.elapsed() >= COUNT);
+        if is_due(*self.counted.lock().unwrap_or_else(PoisonError::into_inner)) {
+            let found = count(pool).await?;
+            *self.backlog.lock().unwrap_or_else(PoisonError::into_inner) = found;
+            *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        Ok(())
     }
 }
 
@@ -81,14 +102,41 @@ pub(super) async fn relay(pool: &Pool) -> Result<Ulid, Failure> {
 
 /// The number of the last row, once every write that had begun has ended.
 pub(super) async fn last(pool: &Pool, clock: &Clock) -> Result<i64, Failure> {
+    let now = clock.now();
     let mut tx = pool.relay().await?;
     sqlx::query("select pg_advisory_xact_lock($1)::text").bind(WRITERS).execute(&mut *tx).await?;
-    // Drawn here, so that the clock of ULIDs stands at the present even if the time of day goes back.
-    clock.ulid();
+    pass(&mut tx, clock, now).await?;
     let sql = "select coalesce(max(sequence), 0) from outbox";
     let last = sqlx::query_scalar(sql).fetch_one(&mut *tx).await?;
     tx.commit().await?;
     Ok(last)
+}
+
+/// Lets this process draw no ULID from before the database's time, by which all processes go.
+pub(super) async fn go_by(connection: &mut PgConnection, clock: &Clock) -> Result<Timestamp, Failure> {
+    let sql = "select (extract(epoch from clock_timestamp()) * 1000)::bigint";
+    let millis = sqlx::query_scalar(sql).fetch_one(connection).await?;
+    let time = Timestamp::from_millis(millis).map_err(Refusal::internal)?;
+    clock.not_before(time);
+    Ok(time)
+}
+
+/// Waits until the database's time is past `now`, so that no later write of any process draws a ULID of it or before.
+pub(super) async fn pass(connection: &mut PgConnection, clock: &Clock, now: Timestamp) -> Result<(), Failure> {
+    // Drawn here, so that the clock of ULIDs stands at the present even if the time of day goes back.
+    clock.ulid();
+    loop {
+        let time = go_by(connection, clock).await?;
+        let ahead = Duration::from_millis((now.millis() - time.millis()).max(0) as u64);
+        if ahead > AHEAD {
+            tracing::error!(?ahead, "this machine's clock is ahead of the database's");
+            return Err(unavailable().into());
+        }
+        if ahead.is_zero() {
+            return Ok(());
+        }
+        tokio::time::sleep(ahead).await;
+    }
 }
 
 /// Returns once no row up to `last` waits any more.
@@ -108,10 +156,34 @@ pub(super) async fn acknowledged(pool: &Pool, waiting: &Waiting, last: i64) -> R
     }
 }
 
+/// Returns once nobody has the lease or has shown that lately.
+pub(super) async fn vacant(pool: &Pool, waiting: &Waiting) -> Result<(), Failure> {
+    loop {
+        let mut tx = pool.relay().await?;
+        let sql = "select seen_at < clock_timestamp() - make_interval(secs => $1) from relay";
+        let is_vacant = sqlx::query_scalar(sql).bind(LEASE.as_secs_f64()).fetch_one(&mut *tx).await?;
+        drop(tx);
+        if is_vacant {
+            return Ok(());
+        }
+        waiting.count(pool).await?;
+        tokio::time::sleep(LEASE / 10).await;
+    }
+}
+
+/// Gives the lease back.
+pub(super) async fn release(pool: &Pool, lease: Lease) -> Result<(), Failure> {
+    let mut tx = pool.relay().await?;
+    let sql = "update relay set seen_at = '-infinity' where epoch = $1";
+    sqlx::query(sql).bind(lease.epoch).execute(&mut *tx).await?;
+    tx.commit().await.map_err(|error| Failure::commit(&error))
+}
+
 /// Takes the relay's lease.
 pub(super) async fn lease(pool: &Pool) -> Result<Lease, Failure> {
     let mut tx = pool.relay().await?;
-    let row = sqlx::query("update relay set epoch = epoch + 1 returning id, epoch").fetch_one(&mut *tx).await?;
+    let sql = "update relay set epoch = epoch + 1, seen_at = clock_timestamp() returning id, epoch";
+    let row = sqlx::query(sql).fetch_one(&mut *tx).await?;
     let lease = Lease { relay: rows::ulid(&row, 0)?, epoch: row.try_get(1)? };
     tx.commit().await?;
     Ok(lease)
@@ -124,8 +196,9 @@ pub(super) async fn take(
     lease: Lease,
     acknowledged: Option<u64>,
 ) -> Result<Taken, Failure> {
+    waiting.count(pool).await?;
     let mut tx = pool.relay().await?;
-    let sql = "select batch from relay where epoch = $1 for update";
+    let sql = "update relay set seen_at = clock_timestamp() where epoch = $1 returning batch";
     let Some(number) = sqlx::query_scalar::<_, i64>(sql).bind(lease.epoch).fetch_optional(&mut *tx).await? else {
         return Ok(Taken::LeaseLost);
     };
@@ -140,6 +213,7 @@ pub(super) async fn take(
         let sql = "select payload from outbox where batch = $1 order by sequence";
         let payloads = payloads(&sqlx::query(sql).bind(number).fetch_all(&mut *tx).await?)?;
         if !payloads.is_empty() {
+            tx.commit().await.map_err(|error| Failure::commit(&error))?;
             return Ok(Taken::Batch(Batch { number: number as u64, payloads }));
         }
     }

@@ -8,6 +8,7 @@ use serve::Refusal;
 use sha2::{Digest as _, Sha256};
 
 use super::failure::Failure;
+use super::outbox;
 use super::picture::Picture;
 use super::save::Added;
 use super::tenant::{Pool, Purpose, TenantTx};
@@ -30,6 +31,8 @@ pub(super) async fn group(pool: &Pool, clock: &Clock, writes: &[&Write]) -> Resu
     let changes: Vec<&Change> = writes.iter().flat_map(|write| &write.changes).collect();
     group.lock_places(&changes).await?;
     group.lock(&changes).await?;
+    // After the locks: of a name that another process has written, at its time or later.
+    outbox::go_by(group.tx.connection(), clock).await?;
     let mut answers = Vec::with_capacity(writes.len());
     for write in writes {
         let origin = Origin { caller: &write.caller, provenance: &write.provenance, clock };

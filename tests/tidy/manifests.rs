@@ -70,8 +70,10 @@ fn a_dependency_that_is_only_a_part_of_a_word_is_not_named() {
     assert!(!names(&["use http_body::Body; // http"], "http"));
 }
 
+/// A manifest with a workspace of its own is no member of ours.
 fn members() -> Vec<File> {
-    files().into_iter().filter(|file| file.path.ends_with("/Cargo.toml")).collect()
+    let is_member = |file: &File| file.path.ends_with("/Cargo.toml") && !file.text.contains("[workspace]\n");
+    files().into_iter().filter(is_member).collect()
 }
 
 fn own_versions(manifest: &File) -> Vec<String> {

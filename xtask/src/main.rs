@@ -49,6 +49,16 @@ enum Task {
         arguments: Vec<String>,
     },
 
+    /// Build in release and run what compares our index engines with others: usearch, pgvector and tantivy alone.
+    ///
+    /// They are benches/peers, a workspace of its own that no other task builds, under the target directory. The first time
+    /// takes many minutes and needs a C++ compiler. `cargo xtask peers -- --help` says what can be compared alone.
+    Peers {
+        /// Passed on as they are; without any, everything is compared.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+
     /// Print how good what search finds is: nDCG@10 on sets of O*NET, for each way of looking; fails below a floor.
     ///
     /// By hash-v1, and by the `MiniLM` of the backends.
@@ -116,6 +126,7 @@ fn run(task: Task) -> Result<()> {
             Ok(())
         }
         Task::Bench { arguments } => bench(&workspace, &arguments),
+        Task::Peers { arguments } => peers(&workspace, &arguments),
         Task::Eval => {
             workspace.cargo(["build", "--release", "--bin", "annals", "--bin", "benches"]).run()?;
             let model = Backends::install(&workspace)?.model()?;
@@ -178,6 +189,15 @@ fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     Backends::install(workspace)?;
     workspace.cargo(["build", "--release", "--bin", "annals", "--bin", "events", "--bin", "benches"]).run()?;
     workspace.cargo(["run", "--release", "--quiet", "--bin", "benches", "--"]).args(arguments).run()
+}
+
+fn peers(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    Backends::install(workspace)?;
+    let manifest = workspace.root.join("benches/peers/Cargo.toml");
+    // Below the directory that has the backends: it looks for them above itself.
+    let target = workspace.target.join("peers");
+    let run = workspace.cargo(["run", "--release", "--manifest-path"]).args([manifest]);
+    run.args(["--target-dir"]).args([target]).args(["--"]).args(arguments).run()
 }
 
 /// Runs a test of `tests/faults` for so many rounds, as `variable` tells it.

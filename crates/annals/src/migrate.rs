@@ -12,7 +12,7 @@ use crate::config;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Where things are kept: postgres://USER@HOST/DATABASE. Without it: the variable `ANNALS_THINGS_STORE`.
+    /// Where things are kept: `postgres://USER@HOST/DATABASE`. Without it: the variable `ANNALS_THINGS_STORE`.
     #[arg(long, value_name = "URL")]
     things_store: Option<String>,
 }

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Events that are applied together, if so many have come.
-const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 256;
 /// What is in memory is moved to the disk when there are so many names, or so many bytes of texts, or when it has been there
 /// for so long.
 const MOST_NAMES: usize = 2_048;
@@ -124,12 +124,12 @@ impl<T: OfTenant> Follower<T> {
                 *pause = PAUSE.0;
                 self.readiness.clear(self.name);
             }
-            let (names, bytes) = self.index.in_memory();
+            let size = self.index.in_memory();
             let is_old = oldest.is_some_and(|oldest| Instant::now() >= oldest + LONGEST);
-            if names >= MOST_NAMES || bytes >= MOST_BYTES || is_old {
+            if is_full(size) || is_old {
                 self.blocking(Index::checkpoint).await?;
                 oldest = None;
-            } else if names > 0 {
+            } else if size.0 > 0 {
                 oldest = oldest.or_else(|| Some(Instant::now()));
             }
             metrics::gauge!("annals_search_names_in_memory", "index" => self.name).set(self.index.in_memory().0 as f64);
@@ -171,6 +171,11 @@ impl<T: OfTenant> Follower<T> {
         let somebody_waits = self.position.receiver_count() > 1;
         if somebody_waits || self.lag > LATE { Pace::Urgent } else { Pace::Idle }
     }
+}
+
+/// Whether so many names and bytes in memory are moved to the disk.
+pub(crate) fn is_full((names, bytes): (usize, usize)) -> bool {
+    names >= MOST_NAMES || bytes >= MOST_BYTES
 }
 
 /// What has come, in order, once something has; nothing is the end of the subscription.

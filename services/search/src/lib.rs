@@ -6,6 +6,7 @@
 mod combine;
 mod config;
 mod document;
+pub mod engine;
 mod facts;
 mod find;
 mod follow;

@@ -13,7 +13,7 @@ begin
     exception when duplicate_object or unique_violation then null; -- of another database of this server
     end;
     -- Who migrates may serve, if they are not allowed to be anybody anyway.
-    if not pg_has_role(current_user, name, 'member') then
+    if not pg_has_role(current_user, name, 'set') then
       execute format('grant %I to current_user', name);
     end if;
   end loop;

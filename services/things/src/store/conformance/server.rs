@@ -9,6 +9,9 @@ mod catalogs;
 
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+// What the harness's file is written with.
+use serde_json as _;
+
 use self::catalogs::CatalogServer;
 
 type Server = LazyLock<Mutex<CatalogServer>>;

@@ -102,7 +102,12 @@ impl Group {
         let namespaces = changes.iter().flat_map(|change| namespaces_of(change)).collect::<BTreeSet<_>>();
         self.picture.load_namespaces(&mut self.tx, namespaces).await?;
         let needs = Needs::of(changes.iter().copied(), &self.picture);
-        self.lock_names(needs.locks).await
+        self.lock_names(needs.locks).await?;
+        // Whoever had a name before may have registered its namespace on the way.
+        let unknown: Vec<Namespace> =
+            self.picture.namespaces.iter().filter(|(_, known)| known.is_none()).map(|(ns, _)| ns.clone()).collect();
+        self.picture.namespaces.retain(|_, known| known.is_some());
+        self.picture.load_namespaces(&mut self.tx, unknown).await
     }
 
     async fn lock_names(&mut self, mut names: BTreeSet<(EntityKind, Key)>) -> Result<(), Failure> {

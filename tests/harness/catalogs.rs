@@ -6,10 +6,23 @@ use std::{
     net::{Ipv4Addr, TcpStream},
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use serde_json::{Value, json};
+
+/// Versions of PostgreSQL, each with its server once it was asked for, which ends with the process.
+static DATABASES: [(u32, Mutex<Option<CatalogServer>>); 2] = [(16, Mutex::new(None)), (18, Mutex::new(None))];
+
+/// The address of a database that nobody has used, on PostgreSQL of this version. Blocks.
+pub fn fresh(python: &Path, version: u32) -> String {
+    let (_, server) = DATABASES.iter().find(|(of, _)| *of == version).expect("there is such a version");
+    let mut server = server.lock().unwrap_or_else(PoisonError::into_inner);
+    let server = server.get_or_insert_with(|| CatalogServer::database(python, version));
+    server.forget();
+    server.told("url").expect("a server tells its address").to_owned()
+}
 
 /// The running server.
 #[derive(Debug)]
@@ -27,7 +40,7 @@ impl CatalogServer {
     }
 
     /// PostgreSQL of this version, where nothing goes wrong.
-    pub fn database(python: &Path, version: u32) -> Self {
+    fn database(python: &Path, version: u32) -> Self {
         Self::start(python, "postgres.py", &json!({"version": version, "direct": true}))
     }
 

@@ -12,3 +12,4 @@ pub mod load;
 pub mod program;
 pub mod restore;
 pub mod s3;
+mod setup;

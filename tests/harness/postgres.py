@@ -68,8 +68,8 @@ def free_port():
 
 
 class Postgres:
-    def __init__(self, version):
-        self.databases = 0
+    def __init__(self, version, **settings):
+        self.databases, self.settings = 0, settings
         self.home = tempfile.mkdtemp(prefix="annals-postgres.")
         if os.geteuid() == 0:
             shutil.chown(self.home, *list(as_other().values())[:2])
@@ -89,7 +89,7 @@ class Postgres:
     def start(self, program, data):
         settings = {
             "port": self.port, "listen_addresses": HOST, "unix_socket_directories": "", "fsync": "off",
-            "shared_buffers": "16MB", "max_connections": 200, "log_min_messages": "fatal",
+            "shared_buffers": "16MB", "max_connections": 200, "log_min_messages": "fatal", **self.settings,
         }  # fmt: skip
         arguments = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
         log = open(os.path.join(self.home, "log"), "wb")
@@ -243,4 +243,5 @@ def main():
         postgres.stop()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -60,7 +60,7 @@ impl Pgvector {
         let python =
             directory()?.ancestors().map(|dir| dir.join("backends/venv/bin/python")).find(|path| path.exists());
         let mut server = Command::new(python.context("there is no Python: run `cargo xtask backends`")?)
-            .args(["-W", "ignore", concat!(env!("CARGO_MANIFEST_DIR"), "/src/postgres.py")])
+            .args(["-W", "ignore", concat!(env!("CARGO_MANIFEST_DIR"), "/src/server.py")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -8,6 +8,8 @@ use serve::Refusal;
 
 use crate::delete::Dependents;
 
+/// When another try is worth it after a failure of the store: a disk that is full stays so for a while.
+pub(crate) const STORE_RETRY: Duration = Duration::from_secs(1);
 /// When a write is worth another try while the outbox is full: about how long events takes to restart.
 const OUTBOX_RETRY: Duration = Duration::from_secs(5);
 
@@ -95,4 +97,10 @@ pub(crate) fn as_of_in_future() -> Refusal {
 
 pub(crate) fn outbox_full() -> Refusal {
     Refusal::overloaded("the outbox of mutations that events has not taken yet", OUTBOX_RETRY)
+}
+
+/// The store cannot be read or written now.
+pub(crate) fn store_unavailable() -> Refusal {
+    let message = "the store cannot be read or written; nothing was kept";
+    Refusal::new(Reason::StoreUnavailable, message).retry_after(STORE_RETRY)
 }

@@ -5,9 +5,11 @@
 
 mod failure;
 mod lanes;
+mod links;
 mod lists;
 mod load;
 mod migrate;
+mod names;
 mod outbox;
 mod picture;
 mod rows;

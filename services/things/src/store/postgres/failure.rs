@@ -1,13 +1,10 @@
 //! Owns what a failure of the database means to the caller. Never shows them its words.
 
-use std::time::Duration;
-
 use domain::Invalid;
 use proto::common::v1::Reason;
 use serve::Refusal;
 
-/// When another try is worth it.
-const RETRY: Duration = Duration::from_secs(1);
+use crate::refuse::{STORE_RETRY, store_unavailable};
 
 /// Why work on the database stopped.
 #[derive(Debug)]
@@ -29,7 +26,7 @@ impl Failure {
             sqlx::Error::Database(said) if !is_away(said.code().as_deref().unwrap_or_default()) => {
                 Self::from_database(said.code().as_deref()).unwrap_or_else(|| {
                     tracing::error!(%error, "a commit was refused");
-                    Self::Refused(unavailable())
+                    Self::Refused(store_unavailable())
                 })
             }
             _ => {
@@ -68,25 +65,19 @@ impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(refusal) => refusal,
-            Failure::Conflict => {
-                Self::new(Reason::StoreUnavailable, "others write the same names; nothing was kept").retry_after(RETRY)
-            }
+            Failure::Conflict => Self::new(Reason::StoreUnavailable, "others write the same names; nothing was kept")
+                .retry_after(STORE_RETRY),
             Failure::Database(error) if passes(&error) => {
                 tracing::error!(%error, "the database cannot be read or written");
-                unavailable()
+                store_unavailable()
             }
             Failure::Database(error) => Self::internal(error),
             Failure::InDoubt => {
                 Self::new(Reason::StoreUnavailable, "the store did not say whether the write was kept; read it")
-                    .retry_after(RETRY)
+                    .retry_after(STORE_RETRY)
             }
         }
     }
-}
-
-/// The store cannot be read or written now.
-pub(super) fn unavailable() -> Refusal {
-    Refusal::new(Reason::StoreUnavailable, "the store cannot be read or written; nothing was kept").retry_after(RETRY)
 }
 
 /// Whether the cause lies outside, so that it may pass.

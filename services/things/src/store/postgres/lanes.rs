@@ -10,11 +10,12 @@ use serve::{Refusal, Tasks};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::failure::{Failure, unavailable};
+use super::failure::Failure;
 use super::outbox::{self, Waiting};
 use super::tenant::Pool;
 use super::write::{self, Answers};
 use crate::change::{Change, Write};
+use crate::refuse::store_unavailable;
 
 /// Groups that are under way at a time: half of the connections, so that writes leave the others to reads.
 const WORKERS: usize = 8;
@@ -85,14 +86,14 @@ impl Lanes {
         let (answer, answered) = oneshot::channel();
         let lane = Some(write.caller.tenant.clone());
         self.enqueue(lane, Job::Write(write, answer)).await?;
-        answered.await.map_err(|_| unavailable())?
+        answered.await.map_err(|_| store_unavailable())?
     }
 
     /// Returns once all writes of a tenant that were asked for before have ended.
     pub(super) async fn turn(&self, tenant: &TenantId) -> Result<(), Refusal> {
         let (answer, answered) = oneshot::channel();
         self.enqueue(Some(tenant.clone()), Job::Turn(answer)).await?;
-        answered.await.map_err(|_| unavailable())
+        answered.await.map_err(|_| store_unavailable())
     }
 
     /// The number of the last mutation of all writes that were asked for before, here or anywhere.
@@ -106,11 +107,11 @@ impl Lanes {
             turns.push(come);
         }
         self.enqueue(None, Job::Settle(turns, answer)).await?;
-        answered.await.map_err(|_| unavailable())?
+        answered.await.map_err(|_| store_unavailable())?
     }
 
     async fn enqueue(&self, lane: Lane, job: Job) -> Result<(), Refusal> {
-        let room = Arc::clone(&self.room).acquire_owned().await.map_err(|_| unavailable())?;
+        let room = Arc::clone(&self.room).acquire_owned().await.map_err(|_| store_unavailable())?;
         let mut state = self.state();
         let is_idle = !state.lanes.contains_key(&lane);
         state.lanes.entry(lane.clone()).or_default().push_back((job, room));
@@ -184,7 +185,7 @@ impl Lanes {
     async fn group(&self, writes: Vec<(Write, oneshot::Sender<Result<Answers, Refusal>>)>) {
         let (ended, going): (Vec<_>, Vec<_>) = writes.into_iter().partition(|(write, _)| write.sequence.has_ended());
         for (_, answer) in ended {
-            let _ = answer.send(Err(unavailable()));
+            let _ = answer.send(Err(store_unavailable()));
         }
         if going.is_empty() {
             return;

@@ -6,9 +6,8 @@ use serve::Caller;
 use sqlx::Row as _;
 
 use super::failure::Failure;
-use super::load::Keys;
 use super::picture::Picture;
-use super::rows::{self, thing_columns};
+use super::rows;
 use super::tenant::TenantTx;
 use crate::naming::{self, Target};
 use crate::sight::{Way, sees};
@@ -55,13 +54,14 @@ pub(super) async fn things(tx: &mut TenantTx, caller: &Caller, query: &ThingQuer
             let count = rest.iter().take_while(fits).count().max(1);
             let (now, later) = rest.split_at(count);
             rest = later;
-            let mut shown = shown(tx, now).await?.into_iter();
+            let shown = now.iter().filter(|candidate| candidate.is_shown).map(|candidate| candidate.key.clone());
+            picture.load_things(tx, shown, false).await?;
             for candidate in now {
                 if page.is_spent() {
                     return Ok(page.cut());
                 }
                 if candidate.is_shown {
-                    let thing = shown.next().expect("what is shown was read");
+                    let thing = picture.things.remove(&candidate.key).flatten().expect("what is shown was read");
                     if !page.takes(weight::of_thing(&thing), (thing, style)) {
                         return Ok(page.cut());
                     }
@@ -96,8 +96,7 @@ async fn candidates(
         order by t.id, t.variant
         limit $7";
     let (id, variant) = after.map_or(("", ""), |(id, variant)| (id.as_str(), variant.as_str()));
-    let tenant = tx.tenant().clone();
-    let query = sqlx::query(sql).bind(tenant.as_str()).bind(ns.as_str()).bind(id).bind(variant);
+    let query = tx.query(sql).bind(ns.as_str()).bind(id).bind(variant);
     let query = query.bind(thing_type.map(TypeName::as_str)).bind(caller.may_read(ns)).bind(count as i64);
     let found = query.fetch_all(tx.connection()).await?;
     let candidate = |row| {
@@ -107,29 +106,6 @@ async fn candidates(
         Ok(Candidate { key, is_shown, bytes: if is_shown { bytes as usize } else { 0 } })
     };
     Ok(found.iter().map(candidate).collect::<Result<_, sqlx::Error>>()?)
-}
-
-/// Those that are shown, whole but for their embeddings, in order.
-async fn shown(tx: &mut TenantTx, candidates: &[Candidate]) -> Result<Vec<domain::Thing>, Failure> {
-    const SQL: &str = concat!(
-        "select u.ord, ",
-        thing_columns!("null::bytea"),
-        " from unnest($2::text[], $3::text[], $4::text[]) with ordinality u(ns, id, variant, ord)
-        cross join lateral (
-            select * from things t
-            where t.tenant = $1 and t.ns = u.ns and t.id = u.id and t.variant = u.variant limit 1) t
-        order by u.ord"
-    );
-    let keys: Vec<&Key> =
-        candidates.iter().filter(|candidate| candidate.is_shown).map(|candidate| &candidate.key).collect();
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let Keys { ns, id, variant } = keys.iter().copied().collect();
-    let tenant = tx.tenant().clone();
-    let query = sqlx::query(SQL).bind(tenant.as_str()).bind(ns).bind(id).bind(variant);
-    let found = query.fetch_all(tx.connection()).await?;
-    Ok(found.iter().zip(keys).map(|(row, key)| rows::thing(row, 1, key.clone())).collect::<Result<_, _>>()?)
 }
 
 /// A page of the relationships at a thing, if the caller may see it.
@@ -206,8 +182,8 @@ async fn names_at(
         }
     };
     let (ns, id) = after.map_or(("", ""), |after| (after.ns.as_str(), after.id.as_str()));
-    let (hash, tenant) = (end_hash(thing), tx.tenant().clone());
-    let query = sqlx::query(sql).bind(tenant.as_str()).bind(hash.as_slice()).bind(thing.ns.as_str());
+    let hash = end_hash(thing);
+    let query = tx.query(sql).bind(hash.as_slice()).bind(thing.ns.as_str());
     let query = query.bind(thing.id.as_str()).bind(ns).bind(id).bind(STEP.0 as i64);
     let found = query.fetch_all(tx.connection()).await?;
     Ok(found.iter().map(|row| rows::name(row, 0)).collect::<Result<_, _>>()?)

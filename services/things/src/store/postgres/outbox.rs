@@ -14,11 +14,12 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use ulid::Ulid;
 
-use super::failure::{Failure, unavailable};
+use super::failure::Failure;
 use super::rows;
 use super::save::Added;
 use super::tenant::Pool;
 use super::write::WRITERS;
+use crate::refuse::store_unavailable;
 use crate::store::{Backlog, Batch, Lease, Taken};
 
 /// How long what another process has added is not seen, and how often whoever has the lease shows it.
@@ -130,7 +131,7 @@ pub(super) async fn pass(connection: &mut PgConnection, clock: &Clock, now: Time
         let ahead = Duration::from_millis((now.millis() - time.millis()).max(0) as u64);
         if ahead > AHEAD {
             tracing::error!(?ahead, "this machine's clock is ahead of the database's");
-            return Err(unavailable().into());
+            return Err(store_unavailable().into());
         }
         if ahead.is_zero() {
             return Ok(());

@@ -9,7 +9,7 @@ use domain::{
 use ulid::Ulid;
 
 use super::failure::Failure;
-use crate::change::Plan;
+use crate::change::{Applied, Plan};
 use crate::delete::Dependents;
 use crate::store::facts::{Facts, Linked};
 
@@ -59,16 +59,17 @@ impl Changed {
 }
 
 impl Picture {
-    /// Takes over what a plan does.
-    pub(super) fn apply(&mut self, plan: &Plan) {
-        let Plan { register, mutations, applied: _ } = plan;
+    /// Takes over what a plan does, and gives what the caller is told.
+    pub(super) fn apply(&mut self, plan: Plan) -> Applied {
+        let Plan { register, mutations, applied } = plan;
         if let Some((ns, style, created_at)) = register {
-            self.namespaces.insert(ns.clone(), Some((*style, *created_at)));
-            self.changed.namespaces.push((ns.clone(), *style, *created_at));
+            self.namespaces.insert(ns.clone(), Some((style, created_at)));
+            self.changed.namespaces.push((ns, style, created_at));
         }
         for mutation in mutations {
-            self.carry_out(mutation.clone());
+            self.carry_out(mutation);
         }
+        applied
     }
 
     /// Takes over the state that a mutation made.

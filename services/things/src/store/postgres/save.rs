@@ -6,7 +6,8 @@ use prost::Message as _;
 use proto::convert::mutation_event;
 
 use super::failure::Failure;
-use super::load::{Keys, NEVER};
+use super::load::Keys;
+use super::names::NEVER;
 use super::picture::{Changed, Picture};
 use super::tenant::TenantTx;
 use crate::store::encoding::{embedding_bytes, end_hash, ulid_bytes};
@@ -37,9 +38,8 @@ impl Picture {
         // Another writer may have registered one on the way at the same time, the same.
         let sql =
             "insert into namespaces (tenant, ns, style, created_at) values ($1, $2, $3, $4) on conflict do nothing";
-        let tenant = tx.tenant().clone();
         for (ns, style, created_at) in &self.changed.namespaces {
-            let query = sqlx::query(sql).bind(tenant.as_str()).bind(ns.as_str()).bind(style.as_str());
+            let query = tx.query(sql).bind(ns.as_str()).bind(style.as_str());
             query.bind(created_at.millis()).execute(tx.connection()).await?;
         }
         Ok(())
@@ -47,7 +47,6 @@ impl Picture {
 
     async fn save_things(&self, tx: &mut TenantTx) -> Result<(), Failure> {
         let (present, gone) = self.things_to_store();
-        let tenant = tx.tenant().clone();
         if !gone.is_empty() {
             let sql = "delete from things
                 where tenant = $1 and ctid = any(array(
@@ -56,7 +55,7 @@ impl Picture {
                         select t.ctid from things t
                         where t.tenant = $1 and t.ns = u.ns and t.id = u.id and t.variant = u.variant limit 1) t))";
             let Keys { ns, id, variant } = gone.into_iter().collect();
-            let query = sqlx::query(sql).bind(tenant.as_str()).bind(ns).bind(id).bind(variant);
+            let query = tx.query(sql).bind(ns).bind(id).bind(variant);
             query.execute(tx.connection()).await?;
         }
         if present.is_empty() {
@@ -70,7 +69,7 @@ impl Picture {
                 content = excluded.content, code = excluded.code, data = excluded.data, embedding = excluded.embedding,
                 created_at = excluded.created_at, etag = excluded.etag";
         let Keys { ns, id, variant } = present.iter().map(|thing| &thing.key).collect();
-        let query = sqlx::query(sql).bind(tenant.as_str()).bind(ns).bind(id).bind(variant);
+        let query = tx.query(sql).bind(ns).bind(id).bind(variant);
         let query = query
             .bind(of(&present, |thing| body(thing).thing_type.as_str()))
             .bind(of(&present, |thing| body(thing).visibility.as_str()))
@@ -86,7 +85,6 @@ impl Picture {
 
     async fn save_relationships(&self, tx: &mut TenantTx) -> Result<(), Failure> {
         let (present, gone) = self.relationships_to_store();
-        let tenant = tx.tenant().clone();
         if !gone.is_empty() {
             let sql = "delete from relationships
                 where tenant = $1 and ctid = any(array(
@@ -95,7 +93,7 @@ impl Picture {
                         select r.ctid from relationships r
                         where r.tenant = $1 and r.ns = u.ns and r.id = u.id limit 1) r))";
             let Keys { ns, id, .. } = gone.into_iter().collect();
-            sqlx::query(sql).bind(tenant.as_str()).bind(ns).bind(id).execute(tx.connection()).await?;
+            tx.query(sql).bind(ns).bind(id).execute(tx.connection()).await?;
         }
         if present.is_empty() {
             return Ok(());
@@ -110,7 +108,7 @@ impl Picture {
                 data = excluded.data, created_at = excluded.created_at, etag = excluded.etag";
         let present: Vec<&Relationship> = present.into_iter().map(|linked| &linked.relationship).collect();
         let Keys { ns, id, .. } = present.iter().map(|relationship| &relationship.name).collect();
-        let query = sqlx::query(sql).bind(tenant.as_str()).bind(ns).bind(id);
+        let query = tx.query(sql).bind(ns).bind(id);
         let query = query
             .bind(of(&present, |relationship| link(relationship).relationship_type.as_str()))
             .bind(of(&present, |relationship| link(relationship).from.ns.as_str()))
@@ -144,8 +142,7 @@ impl Picture {
         let kinds: Vec<&str> = names.iter().map(|(kind, _)| kind.as_str()).collect();
         let from = |get: fn(&Name) -> &str| of(&last, |last| last.ends.as_ref().map(|(from, _)| get(from)));
         let to = |get: fn(&Name) -> &str| of(&last, |last| last.ends.as_ref().map(|(_, to)| get(to)));
-        let tenant = tx.tenant().clone();
-        let query = sqlx::query(sql).bind(tenant.as_str()).bind(kinds).bind(ns).bind(id).bind(variant);
+        let query = tx.query(sql).bind(kinds).bind(ns).bind(id).bind(variant);
         let query = query
             .bind(of(&last, |last| ulid_bytes(last.ulid).to_vec()))
             .bind(of(&last, |last| last.visibility.as_str()))
@@ -169,7 +166,7 @@ impl Picture {
         let bytes = payloads.iter().map(|payload| payload.len() as u64).sum();
         let added = Added { rows: payloads.len() as u64, bytes };
         if added.rows > 0 {
-            sqlx::query(sql).bind(tenant.as_str()).bind(payloads).execute(tx.connection()).await?;
+            tx.query(sql).bind(payloads).execute(tx.connection()).await?;
         }
         Ok(added)
     }
@@ -194,8 +191,7 @@ impl Picture {
                     limit 1) n))";
         let kinds: Vec<&str> = unborn.iter().map(|(kind, _)| kind.as_str()).collect();
         let Keys { ns, id, variant } = unborn.iter().map(|(_, key)| key).collect();
-        let tenant = tx.tenant().clone();
-        let query = sqlx::query(sql).bind(tenant.as_str()).bind(kinds).bind(ns).bind(id).bind(variant);
+        let query = tx.query(sql).bind(kinds).bind(ns).bind(id).bind(variant);
         query.bind(NEVER.as_slice()).execute(tx.connection()).await?;
         Ok(())
     }

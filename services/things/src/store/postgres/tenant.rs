@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use domain::TenantId;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
+use sqlx::query::Query;
 use sqlx::{ConnectOptions as _, PgConnection, Postgres, Transaction};
 
 use super::failure::Failure;
@@ -95,6 +96,11 @@ impl Pool {
 impl TenantTx {
     pub(super) fn tenant(&self) -> &TenantId {
         &self.tenant
+    }
+
+    /// A statement whose `$1` is the tenant.
+    pub(super) fn query<'q>(&self, sql: &'q str) -> Query<'q, Postgres, PgArguments> {
+        sqlx::query(sql).bind(self.tenant.as_str().to_owned())
     }
 
     pub(super) fn connection(&mut self) -> &mut PgConnection {

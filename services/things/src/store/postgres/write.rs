@@ -149,10 +149,7 @@ impl Group {
                 other => self.picture.plan(origin, other.clone()),
             };
             match plan {
-                Ok(plan) => {
-                    self.picture.apply(&plan);
-                    answers.push(Ok(plan.applied));
-                }
+                Ok(plan) => answers.push(Ok(self.picture.apply(plan))),
                 Err(Failure::Refused(refusal)) => answers.push(Err(refusal)),
                 Err(failure) => return Err(failure),
             }

@@ -1,14 +1,10 @@
 //! Owns what a failure of the engine means to the caller. Never shows them its words.
 
 use domain::Invalid;
-use proto::common::v1::Reason;
 use rusqlite::ErrorCode;
 use serve::Refusal;
-use std::time::Duration;
 
-/// When another try is worth it after an I/O error: a disk that is full stays so for a while.
-const RETRY: Duration = Duration::from_secs(1);
-
+use crate::refuse::store_unavailable;
 /// Why work on the database stopped.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -49,16 +45,11 @@ impl From<Failure> for Refusal {
             Failure::Refused(refusal) => refusal,
             Failure::Engine(error) if passes(&error) => {
                 tracing::error!(%error, "the database cannot be read or written");
-                unavailable()
+                store_unavailable()
             }
             Failure::Engine(error) => Self::internal(error),
         }
     }
-}
-
-/// The store cannot be read or written now.
-pub(super) fn unavailable() -> Refusal {
-    Refusal::new(Reason::StoreUnavailable, "the store cannot be read or written; nothing was kept").retry_after(RETRY)
 }
 
 /// Whether the cause lies outside (disk, memory, locks), so that it may pass.

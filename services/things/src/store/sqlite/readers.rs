@@ -7,8 +7,9 @@ use rusqlite::Connection;
 use serve::Refusal;
 use tokio::sync::Semaphore;
 
-use super::failure::{Failure, unavailable};
+use super::failure::Failure;
 use super::open::read_connection;
+use crate::refuse::store_unavailable;
 
 /// Long reads at a time, each on a thread of its own: more would only share the same disk.
 const LONG_READS: usize = 4;
@@ -54,7 +55,7 @@ impl Readers {
         self: &Arc<Self>,
         read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let turn = Arc::clone(&self.long).acquire_owned().await.map_err(|_| unavailable())?;
+        let turn = Arc::clone(&self.long).acquire_owned().await.map_err(|_| store_unavailable())?;
         let readers = Arc::clone(self);
         let outcome = tokio::task::spawn_blocking(move || {
             let _turn = turn;

@@ -14,11 +14,12 @@ use serve::health::Readiness;
 use serve::{Refusal, Tasks};
 use tokio::sync::{mpsc, oneshot};
 
-use super::failure::{Failure, unavailable};
+use super::failure::Failure;
 use super::open::write_connection;
 use super::outbox::{Ledger, Waiting};
 use super::tables::Tables;
 use crate::change::Sequence;
+use crate::refuse::store_unavailable;
 
 /// Requests that wait for the writer: what several groups take. More wait in their callers, until their deadline.
 const QUEUE: usize = 512;
@@ -88,7 +89,7 @@ impl Writer {
         let job: Job = Box::new(move |transaction| {
             let outcome = transaction.and_then(|transaction| {
                 if sequence.has_ended() {
-                    return Err(unavailable());
+                    return Err(store_unavailable());
                 }
                 transaction.savepoint(work).map_err(Refusal::from)
             });
@@ -106,8 +107,8 @@ impl Writer {
             })
         });
         // Closed only when this process ends.
-        self.0.send(Message::Job(job)).await.map_err(|_| unavailable())?;
-        answered.await.map_err(|_| unavailable())?
+        self.0.send(Message::Job(job)).await.map_err(|_| store_unavailable())?;
+        answered.await.map_err(|_| store_unavailable())?
     }
 }
 
@@ -185,7 +186,7 @@ impl Thread {
         self.connection = Some(connection);
         let has_added = ledger.added_since(&self.ledger) > 0;
         if has_failed {
-            self.readiness.failed("store", unavailable().message);
+            self.readiness.failed("store", store_unavailable().message);
         } else if has_added {
             // What only reads says nothing about the next write.
             self.readiness.clear("store");
@@ -201,7 +202,7 @@ impl Thread {
             Some(connection) => connection,
             None => write_connection(&self.file).map_err(|error| {
                 tracing::error!(error = format!("{error:#}"), "the database cannot be opened again");
-                unavailable()
+                store_unavailable()
             })?,
         };
         let began = connection.prepare_cached("begin immediate").and_then(|mut begin| begin.execute([]));
@@ -218,7 +219,7 @@ impl Thread {
 /// Ends the transaction, unless the engine has done so itself because of an error: then all of it is gone.
 fn commit(connection: &Connection) -> Result<(), Refusal> {
     if connection.is_autocommit() {
-        return Err(unavailable());
+        return Err(store_unavailable());
     }
     let committed = connection.prepare_cached("commit").and_then(|mut commit| commit.execute([]));
     committed.map(drop).map_err(|error| Failure::Engine(error).into())

@@ -123,7 +123,14 @@ impl Postgres {
         let mut picture = Picture::default();
         let now = self.clock.now();
         picture.load_namespaces(&mut tx, naming::candidates(reference)).await?;
-        let target = picture.place(reference, "key")?.for_read();
+        let mut target = picture.place(reference, "key")?.for_read();
+        if target.is_none() {
+            // Whoever makes a namespace's first name registers it with that; behind them it is looked again.
+            write::alone_in_place(&mut tx, reference).await?;
+            picture = Picture::default();
+            picture.load_namespaces(&mut tx, naming::candidates(reference)).await?;
+            target = picture.place(reference, "key")?.for_read();
+        }
         if let Some(Target { key, .. }) = target {
             // Undone with the transaction.
             picture.lock_names(&mut tx, BTreeSet::from([(kind, key.clone())])).await?;

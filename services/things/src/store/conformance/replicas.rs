@@ -84,6 +84,30 @@ async fn no_process_writes_at_or_before_a_moment_that_another_has_told_of() {
     assert!(behind.put("onet/b", "one").await.state.updated_at() > now);
 }
 
+/// The first name of a namespace, which another process is just making: it has no row yet that could be waited for.
+#[tokio::test]
+async fn a_name_that_is_being_made_is_waited_for() {
+    let url = tokio::task::spawn_blocking(|| fresh(18)).await.unwrap();
+    migrate(&url).await.unwrap();
+    let open = || Bed::open(url.clone(), Clock::system(), tempfile::tempdir().unwrap());
+    let (one, other) = tokio::join!(open(), open());
+    let database = sqlx::PgPool::connect(&url).await.unwrap();
+    let mut held = database.begin().await.unwrap();
+    sqlx::raw_sql("lock table outbox in share mode").execute(&mut *held).await.unwrap();
+    // It has its ULID, and waits for the outbox.
+    let mut put = Box::pin(other.put("new/a", "one"));
+    let waits = "select exists (select 1 from pg_locks where relation = 'outbox'::regclass and not granted)";
+    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&database).await.unwrap() {
+        assert!(timeout(Duration::from_millis(10), &mut put).await.is_err(), "the outbox is held");
+    }
+    let caller = owner();
+    let mut resolved = Box::pin(one.resolve(&caller, "new/a", domain::EntityKind::Thing));
+    assert!(timeout(Duration::from_millis(300), &mut resolved).await.is_err(), "it may be made before the moment");
+    held.rollback().await.unwrap();
+    let (put, resolved) = tokio::join!(put, resolved);
+    assert_eq!(resolved.unwrap().last, put.state.etag.0);
+}
+
 #[tokio::test]
 async fn one_process_relays_and_another_stands_by() {
     let [first, second] = replicas([0, 0]).await;

@@ -22,8 +22,10 @@ use super::write::WRITERS;
 use crate::refuse::store_unavailable;
 use crate::store::{Backlog, Batch, Lease, Taken};
 
-/// How long what another process has added is not seen, and how often whoever has the lease shows it.
+/// How long what another process has added is not seen.
 const POLL: Duration = Duration::from_millis(100);
+/// How often whoever has the lease shows it: each time waits for the disk.
+const SHOWN: Duration = Duration::from_secs(1);
 /// Who has the lease and has not shown it for so long has lost it. Longer than a batch takes to be acknowledged mostly.
 const LEASE: Duration = Duration::from_secs(5);
 /// How often it is counted what is there, which other processes add to and take from.
@@ -122,7 +124,7 @@ pub(super) async fn go_by(connection: &mut PgConnection, clock: &Clock) -> Resul
     Ok(time)
 }
 
-/// Waits until the database's time is past `now`, so that no later write of any process draws a ULID of it or before.
+/// Waits until the database has come to `now`, so that no later write of any process draws a ULID from before it.
 pub(super) async fn pass(connection: &mut PgConnection, clock: &Clock, now: Timestamp) -> Result<(), Failure> {
     // Drawn here, so that the clock of ULIDs stands at the present even if the time of day goes back.
     clock.ulid();
@@ -199,6 +201,16 @@ pub(super) async fn take(
 ) -> Result<Taken, Failure> {
     waiting.count(pool).await?;
     let mut tx = pool.relay().await?;
+    if acknowledged.is_none() {
+        let sql = "select seen_at > clock_timestamp() - make_interval(secs => $2) and not exists (select 1 from outbox)
+            from relay where epoch = $1";
+        let query = sqlx::query_scalar(sql).bind(lease.epoch).bind(SHOWN.as_secs_f64());
+        match query.fetch_optional(&mut *tx).await? {
+            None => return Ok(Taken::LeaseLost),
+            Some(true) => return Ok(Taken::Nothing),
+            Some(false) => {}
+        }
+    }
     let sql = "update relay set seen_at = clock_timestamp() where epoch = $1 returning batch";
     let Some(number) = sqlx::query_scalar::<_, i64>(sql).bind(lease.epoch).fetch_optional(&mut *tx).await? else {
         return Ok(Taken::LeaseLost);

@@ -276,6 +276,13 @@ fn namespaces_of(change: &Change) -> Vec<Namespace> {
     }
 }
 
+/// Waits for whoever may create names where a reference lies, and keeps others from it until the transaction ends.
+pub(super) async fn alone_in_place(tx: &mut TenantTx, reference: &Reference) -> Result<(), Failure> {
+    let lock = place_lock(tx.tenant(), first_segment(reference));
+    sqlx::query("select pg_advisory_xact_lock($1)::text").bind(lock).execute(tx.connection()).await?;
+    Ok(())
+}
+
 fn first_segment(reference: &Reference) -> &str {
     match reference {
         Reference::Parts { ns, .. } => first_of(ns.as_str()),

@@ -26,7 +26,7 @@ pub struct Setup {
     is_archiving: bool,
     of_things: Vec<(&'static str, String)>,
     of_events: Vec<(&'static str, String)>,
-    of_search: Vec<(&'static str, String)>,
+    pub(crate) of_search: Vec<(&'static str, String)>,
 }
 
 /// What the relay meets instead of events.

@@ -73,12 +73,6 @@ pub(super) async fn open(url: &str, clock: Clock, readiness: Readiness, tasks: &
     let waiting = Arc::new(Waiting::default());
     waiting.found(outbox::count(&pool).await.map_err(refused)?);
     let lanes = Lanes::start(pool.clone(), clock.clone(), Arc::clone(&waiting), readiness, tasks);
-    let closing = pool.clone();
-    tasks.spawn("connections", |cancel| async move {
-        cancel.cancelled().await;
-        closing.close().await;
-        anyhow::Ok(())
-    });
     Ok(Postgres { pool, lanes, waiting, clock, relay })
 }
 

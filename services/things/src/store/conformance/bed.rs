@@ -25,7 +25,7 @@ pub(crate) struct Bed {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     url: String,
-    tasks: Tasks,
+    pub(crate) tasks: Tasks,
     dir: TempDir,
 }
 

@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use domain::{Clock, Condition, Key, Mutation, State};
 use futures::FutureExt as _;
+use proto::events::v1::events_service_client::EventsServiceClient;
+use serve::health::Readiness;
+use serve::{Peer, Routes};
 use tokio::time::timeout;
 
 use super::bed::{Bed, call, name, note, owner};
 use super::server::fresh;
+use crate::relay::Relay;
 use crate::store::{Taken, migrate};
 
 /// Names that everybody writes.
@@ -123,6 +127,27 @@ async fn one_process_relays_and_another_stands_by() {
     assert_eq!(first.store.outbox.take(lease, Some(1)).await.unwrap(), Taken::LeaseLost);
     assert_eq!(second.take(other, None).await.number, 1);
     assert!(second.store.outbox.vacant().now_or_never().is_none());
+}
+
+#[tokio::test]
+async fn who_is_asked_to_end_gives_the_lease_back() {
+    let url = tokio::task::spawn_blocking(|| fresh(18)).await.unwrap();
+    migrate(&url).await.unwrap();
+    let bed = Bed::open(url.clone(), Clock::system(), tempfile::tempdir().unwrap()).await;
+    let database = sqlx::PgPool::connect(&url).await.unwrap();
+    let is_had = async || {
+        let sql = "select seen_at > '-infinity' from relay";
+        sqlx::query_scalar::<_, bool>(sql).fetch_one(&database).await.unwrap()
+    };
+    let events = EventsServiceClient::new(Peer::local(Routes::default()));
+    let (outbox, clock) = (bed.store.outbox.clone(), bed.clock.clone());
+    let relay = Relay { outbox, events, clock, readiness: Readiness::default() };
+    bed.tasks.spawn("relay", |cancel| relay.run(cancel));
+    while !is_had().await {
+        tokio::task::yield_now().await;
+    }
+    bed.tasks.drain(Duration::from_secs(5)).await.unwrap();
+    assert!(!is_had().await);
 }
 
 #[tokio::test]

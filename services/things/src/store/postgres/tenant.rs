@@ -86,11 +86,6 @@ impl Pool {
     pub(super) async fn check(&self) -> Result<sqlx::pool::PoolConnection<Postgres>, sqlx::Error> {
         self.0.acquire().await
     }
-
-    /// Ends all connections.
-    pub(super) async fn close(&self) {
-        self.0.close().await;
-    }
 }
 
 impl TenantTx {

@@ -2,11 +2,14 @@
 
 mod analyzer;
 mod base;
+mod best;
 mod bits;
 mod conditions;
 mod expand;
 mod facets;
 mod fields;
+mod files;
+mod legs;
 mod plan;
 mod statistics;
 mod tail;
@@ -21,10 +24,7 @@ use std::{
 };
 
 use domain::Key;
-use tantivy::{
-    Searcher,
-    query::{Bm25StatisticsProvider as _, ConstScoreQuery, Occur, Query},
-};
+use tantivy::query::{ConstScoreQuery, Occur, Query};
 
 pub(crate) use self::{
     analyzer::Analyzer,
@@ -36,6 +36,8 @@ use self::{
     expand::expand,
     facets::Matched,
     fields::{HASH, THING},
+    files::Files,
+    legs::Legs,
     plan::{Part, Plan},
     statistics::Statistics,
     tail::Tail,
@@ -49,9 +51,6 @@ use crate::{
 /// Of a long text only so much is looked at to say what it is about, in bytes and in different words.
 const LOOKED_AT_BYTES: usize = 64 << 10;
 const LOOKED_AT_WORDS: usize = 512;
-
-/// Of what is equally good as the last that is wanted so much is put in order; of more, some comes first.
-const MOST_TIED: usize = 2_000;
 
 /// Which texts are looked for.
 pub(crate) struct Matching<'a> {
@@ -84,7 +83,7 @@ pub(crate) struct TermScore {
 /// What everything of one search looks at.
 struct View<'a> {
     tail: &'a Tail,
-    searcher: &'a Searcher,
+    files: &'a Files,
     /// What of the disk may be seen; none is everything.
     visible: Option<Box<dyn Query>>,
     statistics: Statistics<'a>,
@@ -137,11 +136,11 @@ impl Texts {
         if wanted.clauses.is_empty() {
             return Ok(Vec::new());
         }
-        self.look(wanted, Vec::new, |View { tail, searcher, visible, statistics, plan }| {
-            let visible = visible.as_deref();
-            let best = |limit| self.base.search(searcher, &statistics, &plan, visible, tail.names(), limit);
-            let mut found = with_ties(wanted.limit, best)?;
-            found.extend(tail.search(&plan, &plan.weights(self.base.fields(), &statistics)?));
+        self.look(wanted, Vec::new, |View { tail, files, visible, statistics, plan }| {
+            let weights = plan.weights(&statistics)?;
+            let legs = Legs::new(&plan, &weights, &statistics)?;
+            let mut found = self.base.search(files, &legs, &plan, visible.as_deref(), tail.names(), wanted.limit)?;
+            found.extend(tail.search(&plan, &weights));
             found.sort_by(|one, other| other.score.total_cmp(&one.score).then_with(|| one.key.cmp(&other.key)));
             found.truncate(wanted.limit);
             Ok(found)
@@ -151,8 +150,8 @@ impl Texts {
     /// The hashes of the names of everything that matches, sorted; without clauses of all that fulfils the conditions.
     /// Blocks.
     pub(crate) fn hashes(&self, wanted: &Matching<'_>) -> Result<Vec<u64>, Error> {
-        self.look(wanted, Vec::new, |View { tail, searcher, visible, plan, .. }| {
-            let on_disk = self.base.all(searcher, &plan, visible.as_deref(), tail.names(), HASH)?;
+        self.look(wanted, Vec::new, |View { tail, files, visible, plan, .. }| {
+            let on_disk = self.base.all(files, &plan, visible.as_deref(), tail.names(), HASH)?;
             let in_tail = tail.all(&plan).map(|document| hash_of(&document.key));
             let mut hashes: Vec<u64> = on_disk.into_iter().flatten().map(|(_, hash)| hash).chain(in_tail).collect();
             hashes.sort_unstable();
@@ -163,21 +162,23 @@ impl Texts {
     /// How many things match by each value of each facet; without clauses all count that fulfil the conditions. Blocks.
     pub(crate) fn facets(&self, wanted: &Matching<'_>, facets: &[Facet]) -> Result<Vec<Counted>, Error> {
         let nothing = || vec![Counted::default(); facets.len()];
-        self.look(wanted, nothing, |View { tail, searcher, visible, plan, .. }| {
-            let on_disk = self.base.all(searcher, &plan, visible.as_deref(), tail.names(), THING)?;
-            let matched = Matched::new(tail.all(&plan).collect(), searcher, on_disk);
-            facets.iter().map(|facet| matched.count(facet, searcher, self.base.fields())).collect()
+        self.look(wanted, nothing, |View { tail, files, visible, plan, .. }| {
+            let on_disk = self.base.all(files, &plan, visible.as_deref(), tail.names(), THING)?;
+            let matched = Matched::new(tail.all(&plan).collect(), files.searcher(), on_disk);
+            facets.iter().map(|facet| matched.count(facet, files.searcher(), self.base.fields())).collect()
         })
     }
 
     /// What each term adds to the score of each of `keys` that matches, the most first. Blocks.
     pub(crate) fn explained(&self, wanted: &Matching<'_>, keys: &[Key]) -> Result<Vec<Vec<TermScore>>, Error> {
         let nothing = || vec![Vec::new(); keys.len()];
-        self.look(wanted, nothing, |View { tail, searcher, visible, statistics, plan }| {
-            let weights = plan.weights(self.base.fields(), &statistics)?;
+        self.look(wanted, nothing, |View { tail, files, visible, statistics, plan }| {
+            let weights = plan.weights(&statistics)?;
+            let legs = Legs::new(&plan, &weights, &statistics)?;
             let is_in_tail = tail.names();
-            let elsewhere: Vec<&Key> = keys.iter().filter(|key| !is_in_tail(hash_of(key))).collect();
-            let on_disk = self.base.scores(searcher, &statistics, &plan, visible.as_deref(), &elsewhere)?;
+            let is_elsewhere = |key: &&Key| is_in_tail.as_ref().is_none_or(|is_in_tail| !is_in_tail(hash_of(key)));
+            let elsewhere: Vec<&Key> = keys.iter().filter(is_elsewhere).collect();
+            let on_disk = self.base.scores(files, &legs, &plan, visible.as_deref(), &elsewhere)?;
             let explained = |key: &Key| {
                 let scores =
                     tail.scores(key, &plan, &weights).or_else(|| on_disk.get(key).cloned()).unwrap_or_default();
@@ -201,15 +202,15 @@ impl Texts {
     ) -> Result<T, Error> {
         let Matching { clauses, needs, filter, sight, limit: _ } = *wanted;
         let tail = &*self.tail.read().unwrap_or_else(PoisonError::into_inner);
-        let searcher = &self.base.searcher();
-        let visible = sight.0.map(|may_read| self.base.visible(searcher, may_read)).transpose()?;
-        let statistics = self.statistics(searcher, tail, filter, sight, visible.as_deref())?;
+        let files = &*self.base.files();
+        let visible = sight.0.map(|may_read| self.base.visible(files, may_read)).transpose()?;
+        let statistics = self.statistics(files, tail, filter, sight, visible.as_deref())?;
         let expanded = expand(clauses, needs, &statistics)?;
-        if expanded.is_empty() && !clauses.is_empty() || statistics.total_num_docs()? == 0 {
+        if expanded.is_empty() && !clauses.is_empty() || statistics.documents() == 0 {
             return Ok(nothing());
         }
         let plan = Plan { clauses: expanded, needs, filter, sight };
-        search(View { tail, searcher, visible, statistics, plan })
+        search(View { tail, files, visible, statistics, plan })
     }
 
     /// The words of a thing's texts that say most about it: often there, and in few others that may be seen. At most
@@ -217,10 +218,10 @@ impl Texts {
     pub(crate) fn telling(&self, of: &document::Texts, sight: Sight<'_>, count: usize) -> Result<Vec<Clause>, Error> {
         let everywhere = Filter::default();
         let tail = &*self.tail.read().unwrap_or_else(PoisonError::into_inner);
-        let searcher = &self.base.searcher();
-        let visible = sight.0.map(|may_read| self.base.visible(searcher, may_read)).transpose()?;
-        let statistics = self.statistics(searcher, tail, &everywhere, sight, visible.as_deref())?;
-        let documents = statistics.total_num_docs()? as f32;
+        let files = &*self.base.files();
+        let visible = sight.0.map(|may_read| self.base.visible(files, may_read)).transpose()?;
+        let statistics = self.statistics(files, tail, &everywhere, sight, visible.as_deref())?;
+        let documents = statistics.documents() as f32;
         let mut telling = Vec::new();
         for (word, often) in often(of) {
             // Without the thing itself: what nobody else has finds nobody.
@@ -238,7 +239,7 @@ impl Texts {
     /// Of what may be seen, and is of the namespaces that are asked for.
     fn statistics<'a>(
         &self,
-        searcher: &'a Searcher,
+        files: &'a Files,
         tail: &'a Tail,
         filter: &'a Filter,
         sight: Sight<'a>,
@@ -248,20 +249,7 @@ impl Texts {
         scope.extend(visible.map(|visible| (Occur::Must, visible.box_clone())));
         let scope = (!scope.is_empty()).then(|| ConstScoreQuery::new(Box::new(conditions::all(scope)), 0.0));
         let scope = scope.as_ref().map(|scope| scope as &dyn Query);
-        Statistics::new(searcher, tail, self.base.fields().texts, sight, filter, scope)
-    }
-}
-
-/// The best `limit`, and what is as good as the last of them: the engine's own order of these changes with its files.
-fn with_ties(limit: usize, best: impl Fn(usize) -> Result<Vec<Found>, Error>) -> Result<Vec<Found>, Error> {
-    let mut more = limit + 1;
-    loop {
-        let found = best(more)?;
-        let is_told_apart = found.len() < more || found[limit - 1].score > found[more - 1].score;
-        if is_told_apart || more >= MOST_TIED.max(limit) {
-            return Ok(found);
-        }
-        more *= 4;
+        Statistics::new(files, tail, self.base.fields().texts, sight, filter, scope)
     }
 }
 

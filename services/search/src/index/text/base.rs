@@ -4,23 +4,26 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use domain::{Key, Namespace};
 use tantivy::{
-    DocId, DocSet as _, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentReader, TERMINATED,
-    TantivyError, Term,
-    collector::{FilterCollector, TopDocs},
+    DocId, DocSet as _, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentOrdinal, SegmentReader,
+    TERMINATED, TantivyError, Term,
     directory::MmapDirectory,
-    query::{Bm25StatisticsProvider, BooleanQuery, ConstScoreQuery, EnableScoring, Occur, Query, Scorer, TermSetQuery},
+    query::{BooleanQuery, ConstScoreQuery, EnableScoring, Occur, Query, Scorer, TermSetQuery},
     schema::IndexRecordOption,
     tokenizer::TokenizerManager,
 };
 
 use super::{
-    analyzer, conditions,
-    fields::{ANALYZER, Fields, HASH, schema},
+    analyzer,
+    best::{Best, Looked},
+    conditions,
+    fields::{ANALYZER, Fields, schema},
+    files::{File, Files},
+    legs::Legs,
     plan::Plan,
 };
 use crate::{
@@ -36,6 +39,8 @@ pub(super) struct Base {
     path: PathBuf,
     index: Index,
     reader: IndexReader,
+    /// Of what the reader read last.
+    files: RwLock<Arc<Files>>,
     fields: Fields,
     /// Opened when it is first needed: it has a thread.
     writer: Mutex<Option<IndexWriter>>,
@@ -54,8 +59,9 @@ impl Base {
         if !damaged.is_empty() {
             return Err(Error::Damaged { path: path.to_owned(), files: damaged.into_iter().collect() });
         }
-        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { path: path.to_owned(), index, reader, fields, writer: Mutex::new(None) })
+        let reader: IndexReader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        let files = RwLock::new(Arc::new(Files::open(reader.searcher(), fields.texts)?));
+        Ok(Self { path: path.to_owned(), index, reader, files, fields, writer: Mutex::new(None) })
     }
 
     /// Up to where events are here.
@@ -77,6 +83,8 @@ impl Base {
         // One that has failed is not used again; what it has not committed is not there.
         *writer = Some(self.commit(open, changes, position)?);
         self.reader.reload()?;
+        let files = Arc::new(Files::open(self.reader.searcher(), self.fields.texts)?);
+        *self.files.write().unwrap_or_else(PoisonError::into_inner) = files;
         tracing::debug!(path = %self.path.display(), position, "a tail is on the disk");
         Ok(())
     }
@@ -108,57 +116,72 @@ impl Base {
     }
 
     /// What is there in this moment.
-    pub(super) fn searcher(&self) -> Searcher {
-        self.reader.searcher()
+    pub(super) fn files(&self) -> Arc<Files> {
+        Arc::clone(&self.files.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn fields(&self) -> &Fields {
         &self.fields
     }
 
-    /// What a plan asks, within what is `visible`. Without words it is all that fulfils the conditions.
-    fn query(&self, plan: &Plan, visible: Option<&dyn Query>) -> BooleanQuery {
+    /// The conditions of a plan, within what is `visible`.
+    fn conditions(&self, plan: &Plan, visible: Option<&dyn Query>) -> Vec<(Occur, Box<dyn Query>)> {
         let mut all = conditions::conditions(plan.filter, &self.fields);
         if let Some(visible) = visible {
             all.push((Occur::Must, Box::new(ConstScoreQuery::new(visible.box_clone(), 0.0))));
         }
+        all
+    }
+
+    /// What a plan asks, within what is `visible`. Without words it is all that fulfils the conditions.
+    fn query(&self, plan: &Plan, visible: Option<&dyn Query>) -> BooleanQuery {
+        let mut all = self.conditions(plan, visible);
         all.extend(plan.queries(&self.fields).into_iter().map(|query| (Occur::Must, query)));
         conditions::all(all)
     }
 
-    /// The best of what matches and is not `hidden`.
+    /// The best `limit` of what matches and is not `hidden`, and what is as good as the last of them.
     pub(super) fn search(
         &self,
-        searcher: &Searcher,
-        statistics: &dyn Bm25StatisticsProvider,
+        files: &Files,
+        legs: &Legs<'_>,
         plan: &Plan,
         visible: Option<&dyn Query>,
-        hidden: impl Fn(u64) -> bool + Send + Sync + Clone + 'static,
+        hidden: Option<impl Fn(u64) -> bool>,
         limit: usize,
     ) -> Result<Vec<Found>, Error> {
-        let best = TopDocs::with_limit(limit).order_by_score();
-        let shown = FilterCollector::new(HASH.to_owned(), move |hash: u64| !hidden(hash), best);
-        let best = searcher.search_with_statistics_provider(&self.query(plan, visible), &shown, statistics)?;
-        best.into_iter()
-            .map(|(score, address)| Ok(Found { key: self.fields.key(&searcher.doc(address)?), score }))
+        let among = self.conditions(plan, visible);
+        let among = (!among.is_empty()).then(|| conditions::all(among));
+        let among = among.map(|among| among.weight(EnableScoring::disabled_from_searcher(files.searcher())));
+        let (among, mut best) = (among.transpose()?, Best::new(limit));
+        for (number, (reader, file)) in files.iter().enumerate() {
+            best.look_at(Looked {
+                file: number as SegmentOrdinal,
+                legs: legs.in_file(number, reader, file)?,
+                among: among.as_ref().map(|among| among.scorer(reader, 1.0)).transpose()?,
+                is_shown: is_shown(reader, file, hidden.as_ref()),
+                plan,
+            });
+        }
+        let found = best.found().into_iter();
+        found
+            .map(|(score, address)| Ok(Found { key: self.fields.key(&files.searcher().doc(address)?), score }))
             .collect()
     }
 
     /// Of each file, everything that matches and is not `hidden`: its number, and what the column has of it.
     pub(super) fn all(
         &self,
-        searcher: &Searcher,
+        files: &Files,
         plan: &Plan,
         visible: Option<&dyn Query>,
-        hidden: impl Fn(u64) -> bool,
+        hidden: Option<impl Fn(u64) -> bool>,
         column: &str,
     ) -> Result<Vec<Vec<(DocId, u64)>>, Error> {
-        let weight = self.query(plan, visible).weight(EnableScoring::disabled_from_searcher(searcher))?;
-        let of_file = |file: &SegmentReader| {
-            let (hashes, wanted) = (file.fast_fields().u64(HASH)?, file.fast_fields().u64(column)?);
-            let is_shown =
-                |document| !file.is_deleted(document) && hashes.first(document).is_some_and(|hash| !hidden(hash));
-            let (mut matching, mut all) = (weight.scorer(file, 1.0)?, Vec::new());
+        let weight = self.query(plan, visible).weight(EnableScoring::disabled_from_searcher(files.searcher()))?;
+        let of_file = |(reader, file): (&SegmentReader, &File)| {
+            let (wanted, is_shown) = (reader.fast_fields().u64(column)?, is_shown(reader, file, hidden.as_ref()));
+            let (mut matching, mut all) = (weight.scorer(reader, 1.0)?, Vec::new());
             while matching.doc() != TERMINATED {
                 let document = matching.doc();
                 if is_shown(document) {
@@ -168,41 +191,33 @@ impl Base {
             }
             Ok(all)
         };
-        searcher.segment_readers().iter().map(of_file).collect()
+        files.iter().map(of_file).collect()
     }
 
     /// What each part of the plan gives to the documents of names, of those that match.
     pub(super) fn scores(
         &self,
-        searcher: &Searcher,
-        statistics: &dyn Bm25StatisticsProvider,
+        files: &Files,
+        legs: &Legs<'_>,
         plan: &Plan,
         visible: Option<&dyn Query>,
         keys: &[&Key],
     ) -> Result<HashMap<Key, Vec<Option<f32>>>, Error> {
         let mut scores = HashMap::new();
-        let weigh =
-            |query: &dyn Query| query.weight(EnableScoring::enabled_from_statistics_provider(statistics, searcher));
-        // Once for all of them: a weight counts how often its term is there.
-        let matching = weigh(&self.query(plan, visible))?;
-        let parts = plan.parts().map(|part| weigh(&*part.query(&self.fields))).collect::<Result<Vec<_>, _>>()?;
-        for file in searcher.segment_readers() {
+        let matching = self.query(plan, visible).weight(EnableScoring::disabled_from_searcher(files.searcher()))?;
+        for (number, (reader, file)) in files.iter().enumerate() {
             let mut rows = Vec::new();
             for key in keys {
-                rows.extend(self.row_in(file, key)?.map(|row| (row, *key)));
+                rows.extend(self.row_in(reader, key)?.map(|row| (row, *key)));
             }
             rows.sort_unstable_by_key(|(row, _)| *row);
-            let mut seen = matching.scorer(file, 1.0)?;
+            let mut seen = matching.scorer(reader, 1.0)?;
             rows.retain(|(row, _)| is_at(&mut *seen, *row));
-            for (_, key) in &rows {
-                scores.insert((*key).clone(), Vec::with_capacity(parts.len()));
-            }
-            for part in &parts {
-                let mut having = part.scorer(file, 1.0)?;
-                for (row, key) in &rows {
-                    let score = is_at(&mut *having, *row).then(|| having.score());
-                    scores.get_mut(*key).expect("it was put there").push(score);
-                }
+            let mut legs = legs.in_file(number, reader, file)?;
+            for (row, key) in rows {
+                let mut of_parts = vec![None; plan.parts().count()];
+                legs.iter_mut().for_each(|leg| of_parts[leg.part] = leg.score_of(row));
+                scores.insert(key.clone(), of_parts);
             }
         }
         Ok(scores)
@@ -225,10 +240,10 @@ impl Base {
     /// What is listed for everybody, or of a namespace that may be read.
     pub(super) fn visible(
         &self,
-        searcher: &Searcher,
+        files: &Files,
         may_read: &(dyn Fn(&Namespace) -> bool + Sync),
     ) -> Result<Box<dyn Query>, Error> {
-        let readable = self.namespaces(searcher)?.into_iter().filter(|ns| may_read(ns));
+        let readable = self.namespaces(files.searcher())?.into_iter().filter(|ns| may_read(ns));
         let readable = readable.map(|ns| Term::from_field_text(self.fields.ns, ns.as_str()));
         Ok(Box::new(BooleanQuery::union(vec![self.fields.is_listed(), Box::new(TermSetQuery::new(readable))])))
     }
@@ -246,6 +261,18 @@ impl Base {
         namespaces.sort_unstable();
         namespaces.dedup();
         Ok(namespaces)
+    }
+}
+
+/// Tells of the documents of a file whether they are there, and not `hidden` by the hash of their names.
+fn is_shown<'a>(
+    reader: &'a SegmentReader,
+    file: &'a File,
+    hidden: Option<&'a impl Fn(u64) -> bool>,
+) -> impl Fn(DocId) -> bool + 'a {
+    move |document| {
+        !reader.is_deleted(document)
+            && hidden.is_none_or(|hidden| file.hash(document).is_some_and(|hash| !hidden(hash)))
     }
 }
 

@@ -87,10 +87,9 @@ fn terms(
             found.insert(term.to_owned());
         }
     }
-    for segment in statistics.searcher.segment_readers() {
-        for field in fields {
-            let inverted = segment.inverted_index(statistics.columns[*field as usize])?;
-            let mut terms = inverted.terms().search(wanted).into_stream().map_err(tantivy::TantivyError::from)?;
+    for (_, file) in statistics.files.iter() {
+        for words in fields.iter().filter_map(|field| file.words(*field)) {
+            let mut terms = words.inverted.terms().search(wanted).into_stream().map_err(tantivy::TantivyError::from)?;
             let mut count = 0;
             while count < MOST_TERMS && terms.advance() {
                 let Ok(term) = std::str::from_utf8(terms.key()) else { continue };

@@ -2,11 +2,11 @@
 
 use tantivy::{
     Term,
-    query::{Bm25StatisticsProvider, Bm25Weight, BooleanQuery, BoostQuery, PhraseQuery, Query, TermQuery},
-    schema::IndexRecordOption,
+    query::{Bm25Weight, BooleanQuery, PhraseQuery, Query, TermQuery},
+    schema::{Field as Column, IndexRecordOption},
 };
 
-use super::fields::Fields;
+use super::{fields::Fields, statistics::Statistics};
 use crate::{
     document::Field,
     index::{Error, Filter, Sight},
@@ -54,7 +54,7 @@ impl Plan<'_> {
         self.clauses.iter().flatten()
     }
 
-    /// For the engine, as queries each of which must match; none where there are no clauses.
+    /// What has the clauses, as queries each of which must match; none where there are no clauses.
     pub(super) fn queries(&self, fields: &Fields) -> Vec<Box<dyn Query>> {
         let union = |parts: &mut dyn Iterator<Item = &Part>| -> Box<dyn Query> {
             Box::new(BooleanQuery::union(parts.map(|part| part.query(fields)).collect()))
@@ -67,29 +67,35 @@ impl Plan<'_> {
     }
 
     /// For each part, what it gives to a document by how often that has it.
-    pub(super) fn weights(
-        &self,
-        fields: &Fields,
-        statistics: &dyn Bm25StatisticsProvider,
-    ) -> Result<Vec<Bm25Weight>, Error> {
-        let weight = |part: &Part| Ok(Bm25Weight::for_terms(statistics, &part.terms_in(fields))?.boost_by(part.weight));
+    pub(super) fn weights(&self, statistics: &Statistics<'_>) -> Result<Vec<Bm25Weight>, Error> {
+        let weight = |part: &Part| {
+            let weight = if let [term] = &part.terms[..] {
+                let having = statistics.known(part.field, term)?.documents;
+                let length = statistics.average_length(part.field);
+                Bm25Weight::for_one_term_without_explain(having, statistics.documents(), length)
+            } else {
+                Bm25Weight::for_terms(statistics, &part.terms_in(statistics.columns))?
+            };
+            Ok(weight.boost_by(part.weight))
+        };
         self.parts().map(weight).collect()
     }
 }
 
 impl Part {
-    pub(super) fn query(&self, fields: &Fields) -> Box<dyn Query> {
-        let mut terms = self.terms_in(fields);
-        let query: Box<dyn Query> = if terms.len() == 1 {
-            Box::new(TermQuery::new(terms.remove(0), IndexRecordOption::WithFreqs))
+    /// What has it.
+    fn query(&self, fields: &Fields) -> Box<dyn Query> {
+        let mut terms = self.terms_in(fields.texts);
+        if terms.len() == 1 {
+            Box::new(TermQuery::new(terms.remove(0), IndexRecordOption::Basic))
         } else {
             Box::new(PhraseQuery::new(terms))
-        };
-        Box::new(BoostQuery::new(query, self.weight))
+        }
     }
 
-    fn terms_in(&self, fields: &Fields) -> Vec<Term> {
-        let field = fields.texts[self.field as usize];
+    /// As the engine has them. `columns`: of the fields, in their order.
+    pub(super) fn terms_in(&self, columns: [Column; Field::ALL.len()]) -> Vec<Term> {
+        let field = columns[self.field as usize];
         self.terms.iter().map(|term| Term::from_field_text(field, term)).collect()
     }
 }

@@ -2,14 +2,17 @@
 //! counts a document that the caller may not see: a score would tell of it. Where a namespace is asked for, only what is of it
 //! counts: it scores as if nothing else were there.
 
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
+
 use domain::Key;
 use tantivy::{
-    DocSet as _, Searcher, TERMINATED, Term,
+    DocSet as _, TERMINATED, TantivyError, Term,
+    postings::TermInfo,
     query::{Bm25StatisticsProvider, EnableScoring, Query},
     schema::{Field as Column, IndexRecordOption},
 };
 
-use super::{bits::Bits, tail::Tail};
+use super::{bits::Bits, files::Files, tail::Tail};
 use crate::{
     document::{Document, Field},
     index::{Error, Filter, Sight},
@@ -17,16 +20,16 @@ use crate::{
 
 /// What of the disk counts where not everything does.
 pub(super) struct Scope {
-    /// Of each segment.
+    /// Of each file.
     documents: Vec<Bits>,
     count: u64,
     /// Words in each field.
     tokens: [u64; Field::ALL.len()],
 }
 
-/// What is counted for one search.
+/// What is counted for one search, each term once.
 pub(super) struct Statistics<'a> {
-    pub(super) searcher: &'a Searcher,
+    pub(super) files: &'a Files,
     pub(super) tail: &'a Tail,
     /// Of the fields, in their order.
     pub(super) columns: [Column; Field::ALL.len()],
@@ -35,27 +38,34 @@ pub(super) struct Statistics<'a> {
     /// None is everything.
     scope: Option<Scope>,
     documents: u64,
+    /// Words in each field.
+    tokens: [u64; Field::ALL.len()],
+    known: RefCell<[HashMap<String, Rc<Known>>; Field::ALL.len()]>,
+}
+
+/// A term of a field.
+pub(super) struct Known {
+    /// How many documents have it.
+    pub(super) documents: u64,
+    /// Where each file has it.
+    pub(super) in_files: Vec<Option<TermInfo>>,
 }
 
 impl Scope {
     /// The documents that a query picks.
-    fn new(searcher: &Searcher, query: &dyn Query, columns: [Column; Field::ALL.len()]) -> Result<Self, Error> {
-        let weight = query.weight(EnableScoring::disabled_from_searcher(searcher))?;
+    fn new(files: &Files, query: &dyn Query) -> Result<Self, Error> {
+        let weight = query.weight(EnableScoring::disabled_from_searcher(files.searcher()))?;
         let mut scope = Self { documents: Vec::new(), count: 0, tokens: [0; Field::ALL.len()] };
-        for segment in searcher.segment_readers() {
-            let mut bits = Bits::none(segment.max_doc());
-            let mut lengths = Vec::new();
-            for column in columns {
-                lengths.push(segment.get_fieldnorms_reader(column)?);
-            }
-            let mut picked = weight.scorer(segment, 1.0)?;
+        for (reader, file) in files.iter() {
+            let mut bits = Bits::none(reader.max_doc());
+            let mut picked = weight.scorer(reader, 1.0)?;
             while picked.doc() != TERMINATED {
                 let document = picked.doc();
-                if !segment.is_deleted(document) {
+                if !reader.is_deleted(document) {
                     bits.insert(document);
                     scope.count += 1;
-                    for (tokens, lengths) in scope.tokens.iter_mut().zip(&lengths) {
-                        *tokens += u64::from(lengths.fieldnorm(document));
+                    for (tokens, field) in scope.tokens.iter_mut().zip(Field::ALL) {
+                        *tokens += file.words(field).map_or(0, |words| words.lengths.fieldnorm(document).into());
                     }
                 }
                 picked.advance();
@@ -65,11 +75,12 @@ impl Scope {
         Ok(scope)
     }
 
-    fn document_frequency(&self, searcher: &Searcher, term: &Term) -> tantivy::Result<u64> {
+    /// How many of them have a term.
+    fn having(&self, files: &Files, field: Field, in_files: &[Option<TermInfo>]) -> tantivy::Result<u64> {
         let mut count = 0;
-        for (segment, counted) in searcher.segment_readers().iter().zip(&self.documents) {
-            let inverted = segment.inverted_index(term.field())?;
-            let Some(mut postings) = inverted.read_postings(term, IndexRecordOption::Basic)? else { continue };
+        for (((_, file), counted), term) in files.iter().zip(&self.documents).zip(in_files) {
+            let (Some(words), Some(term)) = (file.words(field), term) else { continue };
+            let mut postings = words.inverted.read_postings_from_terminfo(term, IndexRecordOption::Basic)?;
             while postings.doc() != TERMINATED {
                 count += u64::from(counted.has(postings.doc()));
                 postings.advance();
@@ -82,30 +93,63 @@ impl Scope {
 impl<'a> Statistics<'a> {
     /// `scope`: picks what of the disk counts; none is everything.
     pub(super) fn new(
-        searcher: &'a Searcher,
+        files: &'a Files,
         tail: &'a Tail,
         columns: [Column; Field::ALL.len()],
         sight: Sight<'a>,
         filter: &'a Filter,
         scope: Option<&dyn Query>,
     ) -> Result<Self, Error> {
-        let scope = scope.map(|query| Scope::new(searcher, query, columns)).transpose()?;
-        let on_disk = scope.as_ref().map_or_else(|| searcher.total_num_docs(), |scope| Ok(scope.count))?;
-        let mut statistics = Self { searcher, tail, columns, sight, filter, scope, documents: on_disk };
-        statistics.documents += tail.documents(|document| statistics.counts(document));
-        Ok(statistics)
+        let scope = scope.map(|query| Scope::new(files, query)).transpose()?;
+        let (mut documents, mut tokens) = match &scope {
+            None => (files.documents(), Field::ALL.map(|field| files.tokens(field))),
+            Some(scope) => (scope.count, scope.tokens),
+        };
+        let in_tail = tail.counted(scope.is_some().then_some(|document: &_| counts(document, sight, filter)));
+        documents += in_tail.documents;
+        tokens.iter_mut().zip(in_tail.tokens).for_each(|(tokens, in_tail)| *tokens += in_tail);
+        let known = RefCell::default();
+        Ok(Self { files, tail, columns, sight, filter, scope, documents, tokens, known })
     }
 
-    /// Whether a document of the tail counts.
-    fn counts(&self, document: &Document) -> bool {
-        let Document { key: Key { ns, .. }, .. } = document;
-        self.sight.sees(document) && self.filter.has_namespace(ns)
+    /// What counts.
+    pub(super) fn documents(&self) -> u64 {
+        self.documents
+    }
+
+    /// The words that one has of a field, on average.
+    pub(super) fn average_length(&self, field: Field) -> f32 {
+        self.tokens[field as usize] as f32 / self.documents as f32
+    }
+
+    /// A term of a field, which is looked up once.
+    pub(super) fn known(&self, field: Field, term: &str) -> tantivy::Result<Rc<Known>> {
+        if let Some(known) = self.known.borrow()[field as usize].get(term) {
+            return Ok(Rc::clone(known));
+        }
+        let known = Rc::new(self.look_up(field, term)?);
+        self.known.borrow_mut()[field as usize].insert(term.to_owned(), Rc::clone(&known));
+        Ok(known)
+    }
+
+    fn look_up(&self, field: Field, term: &str) -> tantivy::Result<Known> {
+        let mut in_files = Vec::new();
+        for (_, file) in self.files.iter() {
+            let words = file.words(field);
+            in_files.push(words.map(|words| words.inverted.terms().get(term)).transpose()?.flatten());
+        }
+        let on_disk = match &self.scope {
+            None => in_files.iter().flatten().map(|term| u64::from(term.doc_freq)).sum(),
+            Some(scope) => scope.having(self.files, field, &in_files)?,
+        };
+        let in_tail = self.tail.document_frequency(field, term, |document| counts(document, self.sight, self.filter));
+        Ok(Known { documents: on_disk + in_tail, in_files })
     }
 
     /// Whether a document has a term in any of these fields.
     pub(super) fn has(&self, term: &str, fields: &[Field]) -> Result<bool, Error> {
         for field in fields {
-            if self.doc_freq(&Term::from_field_text(self.columns[*field as usize], term))? > 0 {
+            if self.known(*field, term)?.documents > 0 {
                 return Ok(true);
             }
         }
@@ -115,8 +159,8 @@ impl<'a> Statistics<'a> {
     /// Of the fields, the most documents that have a term in one.
     pub(super) fn most_in_a_field(&self, term: &str) -> Result<u64, Error> {
         let mut most = 0;
-        for column in self.columns {
-            most = most.max(self.doc_freq(&Term::from_field_text(column, term))?);
+        for field in Field::ALL {
+            most = most.max(self.known(field, term)?.documents);
         }
         Ok(most)
     }
@@ -127,16 +171,16 @@ impl<'a> Statistics<'a> {
     }
 }
 
+/// Whether a document of the tail counts.
+fn counts(document: &Document, sight: Sight<'_>, filter: &Filter) -> bool {
+    let Document { key: Key { ns, .. }, .. } = document;
+    sight.sees(document) && filter.has_namespace(ns)
+}
+
+/// For phrases, which the engine weighs.
 impl Bm25StatisticsProvider for Statistics<'_> {
     fn total_num_tokens(&self, column: Column) -> tantivy::Result<u64> {
-        let field = self.field(column);
-        match &self.scope {
-            None => {
-                Ok(self.searcher.total_num_tokens(column)? + self.tail.tokens(field, None::<fn(&Document) -> bool>))
-            }
-            Some(scope) => Ok(scope.tokens[field as usize]
-                + self.tail.tokens(field, Some(|document: &Document| self.counts(document)))),
-        }
+        Ok(self.tokens[self.field(column) as usize])
     }
 
     fn total_num_docs(&self) -> tantivy::Result<u64> {
@@ -144,13 +188,8 @@ impl Bm25StatisticsProvider for Statistics<'_> {
     }
 
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
-        let in_tail = std::str::from_utf8(term.serialized_value_bytes()).map_or(0, |text| {
-            self.tail.document_frequency(self.field(term.field()), text, |document| self.counts(document))
-        });
-        let on_disk = match &self.scope {
-            None => self.searcher.doc_freq(term)?,
-            Some(scope) => scope.document_frequency(self.searcher, term)?,
-        };
-        Ok(on_disk + in_tail)
+        let text = std::str::from_utf8(term.serialized_value_bytes());
+        let text = text.map_err(|_| TantivyError::InvalidArgument("a term is text".into()))?;
+        Ok(self.known(self.field(term.field()), text)?.documents)
     }
 }

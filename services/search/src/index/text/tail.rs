@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::Bound,
-    sync::Arc,
 };
 
 use domain::Key;
@@ -30,10 +29,17 @@ pub(super) struct Tail {
     /// The number of the next document.
     next: u32,
     /// Of the names.
-    hashes: Arc<HashSet<u64>>,
+    hashes: HashSet<u64>,
     bytes: usize,
     /// Of each field.
     tokens: [u64; Field::ALL.len()],
+}
+
+/// How much there is of some of the documents.
+pub(super) struct Counted {
+    pub(super) documents: u64,
+    /// Words in each field.
+    pub(super) tokens: [u64; Field::ALL.len()],
 }
 
 struct Analyzed {
@@ -51,7 +57,7 @@ struct Words {
 impl Tail {
     /// Takes the newest state of a name.
     pub(super) fn put(&mut self, Change { key, document }: Change) {
-        Arc::make_mut(&mut self.hashes).insert(hash_of(&key));
+        self.hashes.insert(hash_of(&key));
         if let Some(Some(old)) = self.names.get(&key) {
             self.remove(*old);
         }
@@ -99,22 +105,22 @@ impl Tail {
         (self.names.len(), self.bytes)
     }
 
-    /// Tells, by the hash of a name, whether it is here, as it is now.
-    pub(super) fn names(&self) -> impl Fn(u64) -> bool + Send + Sync + Clone + 'static {
-        let hashes = Arc::clone(&self.hashes);
-        move |hash| hashes.contains(&hash)
+    /// Tells, by the hash of a name, whether it is here, as it is now; none where nothing is.
+    pub(super) fn names(&self) -> Option<impl Fn(u64) -> bool> {
+        (!self.hashes.is_empty()).then_some(|hash| self.hashes.contains(&hash))
     }
 
-    /// Documents of those that `sees` picks.
-    pub(super) fn documents(&self, sees: impl Fn(&Document) -> bool) -> u64 {
-        self.documents.values().filter(|analyzed| sees(&analyzed.document)).count() as u64
-    }
-
-    /// Words in a field of the documents that `sees` picks; none is all of them.
-    pub(super) fn tokens(&self, field: Field, sees: Option<impl Fn(&Document) -> bool>) -> u64 {
-        let Some(sees) = sees else { return self.tokens[field as usize] };
-        let counted = self.documents.values().filter(|analyzed| sees(&analyzed.document));
-        counted.map(|analyzed| u64::from(analyzed.fields[field as usize].length)).sum()
+    /// Of the documents that `sees` picks; none is all of them.
+    pub(super) fn counted(&self, sees: Option<impl Fn(&Document) -> bool>) -> Counted {
+        let Some(sees) = sees else { return Counted { documents: self.documents.len() as u64, tokens: self.tokens } };
+        let mut counted = Counted { documents: 0, tokens: [0; Field::ALL.len()] };
+        for analyzed in self.documents.values().filter(|analyzed| sees(&analyzed.document)) {
+            counted.documents += 1;
+            for (tokens, words) in counted.tokens.iter_mut().zip(&analyzed.fields) {
+                *tokens += u64::from(words.length);
+            }
+        }
+        counted
     }
 
     /// Documents, of those that `sees` picks, that have a term in a field.

@@ -22,6 +22,7 @@ mod streams;
 mod things;
 mod urls;
 mod volume;
+mod writes;
 
 /// Makes each case a test on the all-in-one and one on separate processes, each on a cluster of its own.
 macro_rules! on_both_topologies {

@@ -28,6 +28,7 @@ mod render;
 mod search;
 mod serving;
 mod takeover;
+mod whole;
 mod write;
 
 use std::process::ExitCode;

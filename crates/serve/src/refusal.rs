@@ -244,7 +244,7 @@ pub fn code(reason: Reason) -> Code {
         }
         Reason::NotFound => Code::NotFound,
         Reason::AlreadyExists => Code::AlreadyExists,
-        Reason::EtagStale => Code::Aborted,
+        Reason::EtagStale | Reason::RequestIdReused => Code::Aborted,
         Reason::NamespaceUnregistered
         | Reason::NamespaceStyleFixed
         | Reason::NameShadowed

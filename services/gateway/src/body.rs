@@ -23,17 +23,22 @@ const LARGE: usize = 128 << 10;
 const MAX_DISCARDED: usize = 32 << 20;
 
 /// The body of a request, whole.
-pub(crate) async fn read(call: &Call, mut body: Body) -> Result<Bytes, Problem> {
+pub(crate) async fn read(call: &Call, body: Body) -> Result<Bytes, Problem> {
+    read_up_to(MAX_BYTES, call, body).await
+}
+
+/// The body of a request, whole, of so many bytes at most.
+pub(crate) async fn read_up_to(most: usize, call: &Call, mut body: Body) -> Result<Bytes, Problem> {
     let length = call.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > MAX_BYTES as u64) {
+    if length.is_some_and(|length| length > most as u64) {
         discard(body).await;
-        return Err(too_large());
+        return Err(too_large(most));
     }
-    match Limited::new(&mut body, MAX_BYTES).collect().await {
+    match Limited::new(&mut body, most).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
             discard(body).await;
-            Err(too_large())
+            Err(too_large(most))
         }
         Err(_) => Err(Invalid::new("body", "must be sent to its end").into()),
     }
@@ -68,6 +73,17 @@ pub(crate) fn media_type(headers: &HeaderMap, taken: &[&'static str]) -> Result<
     })
 }
 
+/// As [`media_type`], of a request that names one: a page of another site may send a body without a type, but never one of
+/// these types, without being asked.
+pub(crate) fn declared_type(headers: &HeaderMap, taken: &[&'static str]) -> Result<&'static str, Problem> {
+    if !headers.contains_key(CONTENT_TYPE) {
+        let (last, others) = taken.split_last().expect("a body has a type");
+        let all = if others.is_empty() { (*last).to_owned() } else { format!("{} or {last}", others.join(", ")) };
+        return Err(Invalid::new("Content-Type", format!("is required: {all}")).into());
+    }
+    media_type(headers, taken)
+}
+
 /// What `work` makes of `input`, of so many bytes: large ones do not hold up other requests.
 pub(crate) async fn apart<I, O>(bytes: usize, input: I, work: impl FnOnce(I) -> O + Send + 'static) -> O
 where
@@ -83,8 +99,8 @@ where
     }
 }
 
-fn too_large() -> Problem {
-    Problem::new(Reason::MessageTooLarge, "body: must be at most 4 MiB")
+fn too_large(most: usize) -> Problem {
+    Problem::new(Reason::MessageTooLarge, format!("body: must be at most {} MiB", most >> 20))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::problem::Problem;
 use crate::relay::Protocol;
 use crate::route::Route;
 use crate::{
-    Gateway, aggregate, events, html, list, namespace, openapi, reason, relationship, reply, search, tail, thing,
+    Gateway, aggregate, events, html, list, namespace, openapi, reason, relationship, reply, search, tail, thing, write,
 };
 
 /// How long after the deadline an answer of a service, which keeps the same one, may still come.
@@ -84,6 +84,10 @@ async fn answer(gateway: &Gateway, call: &Call, route: Route<'_>, body: Body) ->
         Route::Namespace(ns) => match *method {
             Method::PUT => namespace::put(gateway, call, ns, body).await,
             _ => Err(Problem::method_not_allowed("PUT")),
+        },
+        Route::Write => match *method {
+            Method::POST => write::write(gateway, call, body).await,
+            _ => Err(Problem::method_not_allowed("POST")),
         },
         Route::Events => match *method {
             Method::GET => events::query(gateway, call).await,

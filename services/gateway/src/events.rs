@@ -23,11 +23,7 @@ const NDJSON: [&str; 3] = ["application/x-ndjson", "application/ndjson", "applic
 /// POST: a JSON array of records, or one a line. All or none are stored.
 pub(crate) async fn append(gateway: &Gateway, call: &Call, body: Body) -> Result<Response, Problem> {
     call.query(&[])?;
-    if !call.headers().contains_key(http::header::CONTENT_TYPE) {
-        // A page of another site may send a body without a type, but never one of these types, without being asked.
-        return Err(Invalid::new("Content-Type", "is required: application/json or application/x-ndjson").into());
-    }
-    let media_type = body::media_type(call.headers(), &[JSON, NDJSON[0], NDJSON[1], NDJSON[2]])?;
+    let media_type = body::declared_type(call.headers(), &[JSON, NDJSON[0], NDJSON[1], NDJSON[2]])?;
     let body = body::read(call, body).await?;
     let read = if media_type == JSON { json::read_events } else { json::read_lines };
     let events = apart(body.len(), body, move |body| read(&body)).await?;

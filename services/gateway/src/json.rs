@@ -4,6 +4,7 @@
 //! lexemes and key order of `data` pass as they are. Never applies a rule that the services apply.
 
 mod aggregate;
+mod change;
 mod event;
 mod hit;
 mod mutation;
@@ -23,6 +24,7 @@ pub(crate) use thing::{read_patch, read_thing};
 
 // A program that talks gRPC shows and reads the same JSON.
 pub use aggregate::aggregate;
+pub use change::{read_write, written};
 pub use event::{event, read_line};
 pub use hit::found;
 pub use mutation::{changes, mutation};

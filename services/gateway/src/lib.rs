@@ -31,6 +31,7 @@ mod search;
 mod tail;
 mod thing;
 mod view;
+mod write;
 
 use std::sync::Arc;
 

@@ -17,6 +17,8 @@ pub(crate) enum Route<'a> {
     Relationship(&'a str),
     /// `/_/namespaces/{ns}`.
     Namespace(&'a str),
+    /// `/_/things:write`.
+    Write,
     /// `/_/events`.
     Events,
     /// `/_/events/aggregate`.
@@ -55,6 +57,7 @@ impl<'a> Route<'a> {
 
     fn of_ours(path: &'a str) -> Self {
         match path {
+            "things:write" => return Self::Write,
             "events" => return Self::Events,
             "events/aggregate" => return Self::Aggregate,
             "events/tail" => return Self::Tail,
@@ -80,6 +83,7 @@ impl<'a> Route<'a> {
             Self::Things(_) | Self::Bare(_) => "/{ns}/",
             Self::Relationship(_) => "/_/relationships/{ns}/{id}",
             Self::Namespace(_) => "/_/namespaces/{ns}",
+            Self::Write => "/_/things:write",
             Self::Events => "/_/events",
             Self::Aggregate => "/_/events/aggregate",
             Self::Tail => "/_/events/tail",
@@ -115,6 +119,7 @@ mod tests {
     #[test]
     fn what_is_not_a_thing_lives_under_an_underscore() {
         assert_eq!(Route::of("/"), Route::Landing);
+        assert_eq!(Route::of("/_/things:write"), Route::Write);
         assert_eq!(Route::of("/_/events"), Route::Events);
         assert_eq!(Route::of("/_/events/aggregate"), Route::Aggregate);
         assert_eq!(Route::of("/_/events/tail"), Route::Tail);

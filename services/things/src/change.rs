@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::{
-    Clock, Condition, Entity, Key, Mutation, Namespace, Provenance, Reference, Relationship, State, Style, Thing,
-    ThingBody, Timestamp,
+    Clock, Condition, Entity, EntityKind, Key, Mutation, Namespace, Provenance, Reference, Relationship, State, Style,
+    Thing, ThingBody, Timestamp,
 };
 use proto::convert::{NewRelationship, ThingPatch};
 use serve::Caller;
@@ -92,6 +92,19 @@ pub(crate) enum Change {
         /// How its ids are spelled.
         style: Style,
     },
+}
+
+impl Change {
+    /// What it changes.
+    pub(crate) fn kind(&self) -> EntityKind {
+        match self {
+            Self::PutThing { .. }
+            | Self::PatchThing { .. }
+            | Self::DeleteThing { .. }
+            | Self::RegisterNamespace { .. } => EntityKind::Thing,
+            Self::PutRelationship { .. } | Self::DeleteRelationship { .. } => EntityKind::Relationship,
+        }
+    }
 }
 
 /// What a change did.

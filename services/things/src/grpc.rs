@@ -1,5 +1,7 @@
 //! The service on the wire: decode, verb, encode. Decides nothing.
 
+mod whole;
+
 use domain::{Condition, Invalid, Provenance, Relationship, Style, Thing, TypeName, Variant, url};
 use futures::StreamExt as _;
 use proto::common::v1::{self as common};
@@ -20,6 +22,8 @@ use crate::import::{Report, Rows};
 use crate::list::PageRequest;
 use crate::store::{Direction, Read, Resolved};
 use crate::{Call, Put, Things};
+
+pub(crate) use self::whole::{result_of_wire, result_to_wire};
 
 /// Metadata of an answer to a write: the name's newest mutation, and what the write did.
 const ULID: &str = "annals-ulid";
@@ -108,6 +112,24 @@ impl ThingsService for Things {
             }
         }
         Ok(Response::new(answer))
+    }
+
+    async fn write_things(
+        &self,
+        request: Request<wire::WriteThingsRequest>,
+    ) -> Result<Response<wire::WriteThingsResponse>, Status> {
+        let caller = Caller::of(request.extensions())?.clone();
+        let request = request.into_inner();
+        let call = self.call(caller, request.request_id.clone(), request.cause.clone()).map_err(Refusal::from)?;
+        let (changes, terms) = whole::changes(request).map_err(Refusal::from)?;
+        let done = self.write_things(call, changes, terms).await?;
+        let last = done.iter().filter_map(|done| done.ulid).max();
+        let mut answer =
+            Response::new(wire::WriteThingsResponse { results: done.into_iter().map(result_to_wire).collect() });
+        if let Some(last) = last {
+            answer.metadata_mut().insert(ULID, last.to_string().parse().expect("a ULID is ASCII"));
+        }
+        Ok(answer)
     }
 
     async fn import_things(

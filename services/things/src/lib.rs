@@ -24,6 +24,7 @@ mod settle;
 mod sight;
 mod store;
 mod weight;
+mod whole;
 
 use domain::{Clock, Provenance, Style};
 use proto::events::v1::events_service_client::EventsServiceClient;
@@ -36,8 +37,8 @@ pub use config::{Config, Peers};
 use relay::Relay;
 use store::Store;
 
-/// The largest message taken: content and data of 1 MiB each, with room for the rest.
-const MAX_MESSAGE_IN: usize = 4 << 20;
+/// The largest message taken: of a write of many changes. The ring refuses a larger one of any other verb before.
+const MAX_MESSAGE_IN: usize = 16 << 20;
 /// The largest message sent: a page ends at 8 MiB or one item.
 const MAX_MESSAGE_OUT: usize = 16 << 20;
 

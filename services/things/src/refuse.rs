@@ -95,6 +95,20 @@ pub(crate) fn as_of_in_future() -> Refusal {
     Refusal::new(Reason::AsOfInFuture, "as_of is in the future: the past is all there is to read")
 }
 
+pub(crate) fn request_id_reused(request_id: &str) -> Refusal {
+    let message = format!("request_id {request_id} was another request's, less than 24 hours ago: take a new one");
+    Refusal::new(Reason::RequestIdReused, message)
+}
+
+/// Of changes that are written together, all of which one refuses.
+pub(crate) fn of_change(number: usize, refusal: Refusal) -> Refusal {
+    let mut refusal = refusal.with("change", number);
+    refusal.violations =
+        refusal.violations.into_iter().map(|broken| broken.within(&format!("changes[{number}]"))).collect();
+    refusal.message = format!("changes[{number}]: {}", refusal.message);
+    refusal
+}
+
 pub(crate) fn outbox_full() -> Refusal {
     Refusal::overloaded("the outbox of mutations that events has not taken yet", OUTBOX_RETRY)
 }

@@ -16,7 +16,7 @@ use proto::{
         BatchGetThingsRequest, DeleteRelationshipRequest, DeleteThingRequest, GetRelationshipRequest, GetThingRequest,
         ImportRow, ImportThingsRequest, ListRelationshipsRequest, ListThingsRequest, PatchThingRequest,
         PutRelationshipRequest, PutThingRequest, RegisterNamespaceRequest, Relationship, ResolveNameRequest, Thing,
-        import_row::Row,
+        WriteChange, WriteThingsRequest, import_row::Row, write_change::Change,
     },
 };
 
@@ -189,6 +189,22 @@ pub(crate) fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>
                 Row::Thing(thing())
             };
             ImportThingsRequest { rows: vec![ImportRow { row: Some(row) }], ..Default::default() }.encode_to_vec()
+        }
+        "WriteThings" => {
+            let change = match path.split('.').nth(1).unwrap_or_default() {
+                "patch_thing" => Change::PatchThing(PatchThingRequest { key: key(), ..Default::default() }),
+                "delete_thing" => Change::DeleteThing(DeleteThingRequest { key: key(), ..Default::default() }),
+                "put_relationship" => Change::PutRelationship(PutRelationshipRequest {
+                    relationship: Some(relationship()),
+                    ..Default::default()
+                }),
+                "delete_relationship" => {
+                    Change::DeleteRelationship(DeleteRelationshipRequest { key: key(), ..Default::default() })
+                }
+                _ => Change::PutThing(PutThingRequest { thing: Some(thing()), ..Default::default() }),
+            };
+            WriteThingsRequest { changes: vec![WriteChange { change: Some(change) }], ..Default::default() }
+                .encode_to_vec()
         }
         "GetRelationship" => GetRelationshipRequest { key: key() }.encode_to_vec(),
         "PutRelationship" => {

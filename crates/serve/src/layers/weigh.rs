@@ -14,15 +14,25 @@ use super::{Answer, Inner, Observed, Watch};
 use crate::auth::Caller;
 use crate::refusal::Refusal;
 
-/// What a caller may send who is not a peer: no verb takes more.
-const USUAL: Most = Most { bytes: 4 << 20, elements: 1_000, rule: "must be at most 1,000" };
+/// What a caller may send who is not a peer: no verb takes more, but for one.
+const USUAL: Most = Most {
+    bytes: 4 << 20,
+    too_large: "a message must be at most 4 MiB",
+    elements: 1_000,
+    rule: "must be at most 1,000",
+};
+/// What changes many things together.
+const WRITE: &str = "/annals.things.v1.ThingsService/WriteThings";
+const OF_A_WRITE: Most = Most { bytes: 16 << 20, too_large: "a message must be at most 16 MiB", ..USUAL };
 /// What a peer may send: a relay's batch is larger. A service that takes less bytes from peers too says so to tonic.
-const OF_A_PEER: Most = Most { bytes: u32::MAX, elements: 10_000, rule: "must be at most 10,000" };
+const OF_A_PEER: Most =
+    Most { bytes: u32::MAX, too_large: "a message is too large", elements: 10_000, rule: "must be at most 10,000" };
 
 /// How large a message may be.
 #[derive(Clone, Copy)]
 struct Most {
     bytes: u32,
+    too_large: &'static str,
     /// Of each of its lists, and how that is said.
     elements: usize,
     rule: &'static str,
@@ -51,7 +61,11 @@ impl<S: Inner> Service<Request> for Weighed<S> {
 
     fn call(&mut self, request: Request) -> Answer {
         let is_peer = Caller::of(request.extensions()).is_ok_and(Caller::is_peer);
-        let most = if is_peer { OF_A_PEER } else { USUAL };
+        let most = match request.uri().path() {
+            _ if is_peer => OF_A_PEER,
+            WRITE => OF_A_WRITE,
+            _ => USUAL,
+        };
         let scale = Scale::new(Arc::clone(self.methods.get(request.uri().path())), most);
         Box::pin(self.inner.call(request.map(|body| Observed::body(body, scale))))
     }
@@ -101,7 +115,7 @@ impl Scale {
         let [flag, a, b, c, d] = self.header[..] else { return Ok(()) };
         let length = u32::from_be_bytes([a, b, c, d]);
         if length > self.most.bytes {
-            return Err(Refusal::new(Reason::MessageTooLarge, "a message must be at most 4 MiB"));
+            return Err(Refusal::new(Reason::MessageTooLarge, self.most.too_large));
         }
         self.header.clear();
         self.left = length as usize;

@@ -9,8 +9,8 @@ use serve::Refusal;
 
 use super::place::{place, shown};
 
-/// Levels around a `data` that may itself have [`MAX_DEPTH`]: an array of records, and a record.
-const ENVELOPE: usize = 2;
+/// Levels around a `data` that may itself have [`MAX_DEPTH`]: a write, its changes, one of them, and its thing.
+const ENVELOPE: usize = 4;
 
 /// The most mistakes that are told at once.
 const MAX_VIOLATIONS: usize = 100;
@@ -42,6 +42,15 @@ impl Violations {
     pub(crate) fn add(&mut self, invalid: Invalid) {
         if !self.are_many() {
             self.found.push(invalid);
+        }
+    }
+
+    /// Those of a part of the body that was read alone.
+    pub(crate) fn add_all(&mut self, at: &str, refusal: Refusal) {
+        self.has_unknown |= refusal.reason == Reason::FieldUnknown;
+        for Invalid { field, rule } in refusal.violations {
+            let field = if field == "body" { at.to_owned() } else { format!("{at}.{field}") };
+            self.add(Invalid { field, rule });
         }
     }
 
@@ -129,6 +138,25 @@ impl<'a> Fields<'a> {
             Json::String(text) => Some(text.into()),
             other => self.refuse(name, format!("must be a string, not {}", noun(&other))),
         }
+    }
+
+    /// A member that must be an array of strings.
+    pub(crate) fn texts(&mut self, name: &str) -> Option<Vec<String>> {
+        let value = self.value(name)?;
+        let Json::Array(items) = value else {
+            return self.refuse(name, format!("must be an array of strings, not {}", noun(&value)));
+        };
+        let mut texts = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            match item {
+                Json::String(text) => texts.push(text.into()),
+                other => {
+                    let rule = format!("must be a string, not {}", noun(&other));
+                    return self.refuse(&format!("{name}[{index}]"), rule);
+                }
+            }
+        }
+        Some(texts)
     }
 
     /// A member that must be `true` or `false`.

@@ -20,6 +20,7 @@ mod rights;
 mod server;
 mod variants;
 mod visibility;
+mod wholes;
 
 /// Makes `conformance!`, which runs each of the cases on one backend.
 macro_rules! cases {
@@ -229,6 +230,18 @@ cases! {
         the_first_request_id_counts_for_the_whole_import
         rows_are_counted_across_messages
         an_earlier_clock_after_a_restart_gives_no_name_the_ulid_of_another
+    }
+    wholes {
+        a_write_changes_things_and_relationships_in_order
+        a_write_of_which_one_change_is_refused_leaves_nothing
+        a_change_sees_those_before_it
+        a_write_that_is_only_validated_keeps_nothing
+        a_repeated_request_is_carried_out_once
+        a_request_id_is_its_principals_and_for_a_day
+        a_refused_request_is_not_remembered
+        of_racing_requests_with_one_id_one_is_carried_out
+        who_may_not_write_one_of_the_names_writes_none
+        a_thousand_changes_are_one_write
     }
     model {
         random_operations_agree_with_a_model_and_with_the_fold_of_their_mutations

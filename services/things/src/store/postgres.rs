@@ -12,6 +12,7 @@ mod migrate;
 mod names;
 mod outbox;
 mod picture;
+mod requests;
 mod rows;
 mod save;
 mod tenant;
@@ -44,6 +45,7 @@ use super::{
 use crate::change::{Applied, Write};
 use crate::naming::{self, Target};
 use crate::refuse;
+use crate::whole::{Done, Terms};
 
 /// Things that are read whole at once: what more of them may take is asked first.
 const READ_WHOLE: usize = 4;
@@ -169,6 +171,16 @@ impl ThingStore for Postgres {
                 return Err(refuse::outbox_full());
             }
             self.lanes.write(write).await
+        }
+        .boxed()
+    }
+
+    fn write_whole(&self, write: Write, terms: Terms) -> Answer<'_, Vec<Done>> {
+        async move {
+            if self.waiting.backlog().is_full() {
+                return Err(refuse::outbox_full());
+            }
+            self.lanes.write_whole(write, terms).await
         }
         .boxed()
     }

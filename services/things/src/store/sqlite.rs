@@ -10,6 +10,7 @@ mod migrate;
 mod open;
 mod outbox;
 mod readers;
+mod requests;
 mod rows;
 mod tables;
 mod write;
@@ -37,6 +38,7 @@ use super::{
 use crate::change::{Applied, Write};
 use crate::refuse;
 use crate::store::facts::Facts as _;
+use crate::whole::{Done, Terms};
 
 /// A database file, open.
 pub(super) struct Sqlite {
@@ -68,6 +70,16 @@ impl ThingStore for Sqlite {
             }
             let sequence = write.sequence.clone();
             self.writer.submit_in(sequence, move |transaction| transaction.write(write)).await
+        }
+        .boxed()
+    }
+
+    fn write_whole(&self, write: Write, terms: Terms) -> Answer<'_, Vec<Done>> {
+        async move {
+            if self.waiting.backlog().is_full() {
+                return Err(refuse::outbox_full());
+            }
+            self.writer.submit(move |transaction| transaction.write_whole(write, &terms)).await
         }
         .boxed()
     }

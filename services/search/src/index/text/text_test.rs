@@ -20,8 +20,12 @@ impl Fed<Texts> {
     }
 
     fn search(&self, text: &str, filter: &Filter, may_read: MayRead<'_>) -> Vec<Found> {
+        self.best(1_000, text, filter, may_read)
+    }
+
+    fn best(&self, limit: usize, text: &str, filter: &Filter, may_read: MayRead<'_>) -> Vec<Found> {
         let clauses = query::parse("query", text).unwrap();
-        let wanted = Matching { clauses: &clauses, needs: Needs::Any, filter, sight: Sight(may_read), limit: 1_000 };
+        let wanted = Matching { clauses: &clauses, needs: Needs::Any, filter, sight: Sight(may_read), limit };
         self.index.of(&tenant("a")).map_or(Vec::new(), |texts| texts.matching(&wanted).unwrap())
     }
 }
@@ -182,6 +186,32 @@ fn what_a_kill_has_left_of_a_commit_is_not_in_the_way_of_the_next() {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// However few are wanted, they are the first of all, with the same scores: in several files, with replaced documents, some
+    /// of them in memory, and of which many are equally good.
+    #[test]
+    fn the_best_are_the_first_of_all(words in prop::collection::vec((0_u16..300, prop::collection::vec(0_usize..4, 0..7)), 400)) {
+        let mut fed = Fed::<Texts>::new();
+        for (number, (name, words)) in words.iter().enumerate() {
+            let text = words.iter().map(|word| WORDS[*word]).collect::<Vec<_>>().join(" ");
+            let (title, content) = if number % 3 == 0 { (&*text, "") } else { ("quay", &*text) };
+            let ns = if name % 2 == 0 { "even" } else { "odd" };
+            fed.apply(put(ns, &format!("id{name}"), Visibility::Public, title, content));
+            if number % 110 == 109 {
+                fed.index.checkpoint().unwrap();
+            }
+        }
+        let even = Filter { ns: Some("even".parse().unwrap()), ..Filter::default() };
+        for text in ["crane", "crane quay", "buoy pilot crane quay", "\"crane quay\" buoy", "qu* pilot", "piilot crane"] {
+            for filter in [&Filter::default(), &even] {
+                let all = fed.search(text, filter, None);
+                for limit in [1, 2, 7, 26] {
+                    let best = fed.best(limit, text, filter, None);
+                    prop_assert_eq!(&best[..], &all[..limit.min(all.len())], "{} of {}", limit, text);
+                }
+            }
+        }
+    }
 
     /// Whatever is written when to the disk, killed and applied again: what is found is what a map has.
     #[test]

@@ -48,7 +48,7 @@ pub(crate) async fn postgres_18() -> Bed {
 
 async fn postgres(version: u32) -> Bed {
     let url = tokio::task::spawn_blocking(move || server::fresh(version)).await.unwrap();
-    assert_eq!(migrate(&url).await.unwrap(), 1);
+    migrate(&url).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     Bed::open(url, Clock::manual("2026-01-31T09:30:00Z".parse().unwrap()), dir).await
 }

@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
 use super::outbox::{self, Waiting};
+use super::save::Added;
 use super::tenant::Pool;
 use super::write::{self, Answers};
 use crate::change::{Change, Write};
 use crate::refuse::store_unavailable;
+use crate::whole::{Done, Terms};
 
 /// Groups that are under way at a time: half of the connections, so that writes leave the others to reads.
 const WORKERS: usize = 8;
@@ -31,6 +33,8 @@ const TRIES: usize = 5;
 /// What is done in its turn.
 enum Job {
     Write(Write, oneshot::Sender<Result<Answers, Refusal>>),
+    /// Alone in its transaction: where one of its changes is refused, all of that is undone.
+    Whole(Write, Terms, oneshot::Sender<Result<Vec<Done>, Refusal>>),
     /// Tells when its turn has come.
     Turn(oneshot::Sender<()>),
     /// After these turns, the number of the last mutation that is in the outbox.
@@ -86,6 +90,14 @@ impl Lanes {
         let (answer, answered) = oneshot::channel();
         let lane = Some(write.caller.tenant.clone());
         self.enqueue(lane, Job::Write(write, answer)).await?;
+        answered.await.map_err(|_| store_unavailable())?
+    }
+
+    /// As [`write`](Self::write), all changes or none.
+    pub(super) async fn write_whole(&self, write: Write, terms: Terms) -> Result<Vec<Done>, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        let lane = Some(write.caller.tenant.clone());
+        self.enqueue(lane, Job::Whole(write, terms, answer)).await?;
         answered.await.map_err(|_| store_unavailable())?
     }
 
@@ -151,6 +163,17 @@ impl Lanes {
         }
         match other {
             None | Some(Job::Write(..)) => {}
+            Some(Job::Whole(write, terms, answer)) => {
+                let mut tries = 0;
+                let done = loop {
+                    let outcome = write::whole(&self.pool, &self.clock, &write, &terms).await;
+                    if let Some(done) = self.came(&mut tries, outcome) {
+                        break done;
+                    }
+                };
+                // Nobody listens if the caller's deadline came first.
+                let _ = answer.send(done.map_err(|failure| self.refusal_of(failure)));
+            }
             Some(Job::Turn(come)) => drop(come.send(())),
             Some(Job::Settle(turns, answer)) => {
                 for turn in turns {
@@ -192,7 +215,14 @@ impl Lanes {
         }
         metrics::histogram!("annals_things_group_requests").record(going.len() as f64);
         let refs: Vec<&Write> = going.iter().map(|(write, _)| write).collect();
-        match self.carried_out(&refs).await {
+        let mut tries = 0;
+        let answers = loop {
+            let outcome = write::group(&self.pool, &self.clock, &refs).await;
+            if let Some(answers) = self.came(&mut tries, outcome) {
+                break answers;
+            }
+        };
+        match answers {
             Ok(answers) => {
                 for ((_, answer), of_write) in going.into_iter().zip(answers) {
                     // Nobody listens if the caller's deadline came first.
@@ -200,9 +230,7 @@ impl Lanes {
                 }
             }
             Err(failure) => {
-                let refusal = Refusal::from(failure);
-                metrics::counter!("annals_things_commit_failures_total").increment(1);
-                self.readiness.failed("store", refusal.message.clone());
+                let refusal = self.refusal_of(failure);
                 for (write, answer) in going {
                     // Before the next group begins.
                     write.sequence.end();
@@ -212,20 +240,30 @@ impl Lanes {
         }
     }
 
-    async fn carried_out(&self, writes: &[&Write]) -> Result<Vec<Answers>, Failure> {
-        let mut tries = 1;
-        loop {
-            match write::group(&self.pool, &self.clock, writes).await {
-                Ok((answers, added)) => {
-                    if added.rows > 0 {
-                        self.readiness.clear("store");
-                    }
-                    self.waiting.added(added);
-                    return Ok(answers);
+    /// What the caller of a transaction is told that failed.
+    fn refusal_of(&self, failure: Failure) -> Refusal {
+        if let Failure::Refused(refusal) = failure {
+            return refusal;
+        }
+        let refusal = Refusal::from(failure);
+        metrics::counter!("annals_things_commit_failures_total").increment(1);
+        self.readiness.failed("store", refusal.message.clone());
+        refusal
+    }
+
+    /// What came of a transaction; none where others were in the way, so that it is made again.
+    fn came<T>(&self, tries: &mut usize, outcome: Result<(T, Added), Failure>) -> Option<Result<T, Failure>> {
+        *tries += 1;
+        match outcome {
+            Ok((answers, added)) => {
+                if added.rows > 0 {
+                    self.readiness.clear("store");
                 }
-                Err(Failure::Conflict) if tries < TRIES => tries += 1,
-                Err(failure) => return Err(failure),
+                self.waiting.added(added);
+                Some(Ok(answers))
             }
+            Err(Failure::Conflict) if *tries < TRIES => None,
+            Err(failure) => Some(Err(failure)),
         }
     }
 

@@ -8,13 +8,14 @@ use serve::Refusal;
 use sha2::{Digest as _, Sha256};
 
 use super::failure::Failure;
-use super::outbox;
 use super::picture::Picture;
 use super::save::Added;
 use super::tenant::{Pool, Purpose, TenantTx};
+use super::{outbox, requests};
 use crate::change::{Applied, Change, Origin, Plan, Write};
 use crate::naming::{self, Place};
 use crate::store::facts::Facts as _;
+use crate::whole::{Done, Terms};
 use crate::{delete, namespaces, refuse};
 
 /// What each change of a write did, or why it did nothing.
@@ -26,13 +27,8 @@ pub(super) const WRITERS: i64 = 0x616e_6e61_6c73;
 /// Carries out writes of one tenant in one transaction, in order. Each change is answered for itself.
 pub(super) async fn group(pool: &Pool, clock: &Clock, writes: &[&Write]) -> Result<(Vec<Answers>, Added), Failure> {
     let tenant = &writes.first().expect("a group has a write").caller.tenant;
-    let tx = pool.tenant(tenant, Purpose::Write).await?;
-    let mut group = Group { tx, picture: Picture::default(), locked: BTreeSet::new(), added: Added::default() };
     let changes: Vec<&Change> = writes.iter().flat_map(|write| &write.changes).collect();
-    group.lock_places(&changes).await?;
-    group.lock(&changes).await?;
-    // After the locks: of a name that another process has written, at its time or later.
-    outbox::go_by(group.tx.connection(), clock).await?;
+    let mut group = Group::begin(pool, clock, tenant, &changes).await?;
     let mut answers = Vec::with_capacity(writes.len());
     for write in writes {
         let origin = Origin { caller: &write.caller, provenance: &write.provenance, clock };
@@ -42,10 +38,43 @@ pub(super) async fn group(pool: &Pool, clock: &Clock, writes: &[&Write]) -> Resu
         }
         answers.push(of_write);
     }
-    group.save().await?;
-    group.picture.forget_unborn(&mut group.tx, &group.locked).await?;
-    group.tx.commit().await?;
-    Ok((answers, group.added))
+    let added = group.commit().await?;
+    Ok((answers, added))
+}
+
+/// Carries out the changes of one write in one transaction, all or none.
+pub(super) async fn whole(
+    pool: &Pool,
+    clock: &Clock,
+    write: &Write,
+    terms: &Terms,
+) -> Result<(Vec<Done>, Added), Failure> {
+    let Write { caller, provenance, changes, sequence: _ } = write;
+    let mut group = Group::begin(pool, clock, &caller.tenant, &changes.iter().collect::<Vec<_>>()).await?;
+    // After the locks: of another's request for the same names, which has been carried out then.
+    let now = clock.now();
+    if let Some(once) = &terms.once
+        && let Some(done) = requests::answered(&mut group.tx, &caller.principal, once, now).await?
+    {
+        return Ok((done, Added::default()));
+    }
+    let (origin, mut done) = (Origin { caller, provenance, clock }, Vec::with_capacity(changes.len()));
+    for step in steps(changes) {
+        let mut answers = Answers::with_capacity(step.len());
+        group.carry_out(origin, step, &mut answers).await?;
+        for (change, answer) in step.iter().zip(answers) {
+            let applied = answer.map_err(|refusal| refuse::of_change(done.len(), refusal))?;
+            done.push(Done::of(change.kind(), applied));
+        }
+    }
+    if terms.validate_only {
+        return Ok((done, Added::default()));
+    }
+    if let Some(once) = &terms.once {
+        requests::remember(&mut group.tx, &caller.principal, once, &done, now).await?;
+    }
+    let added = group.commit().await?;
+    Ok((done, added))
 }
 
 /// Changes that are read for together; one that depends on what is stored, and not on names that it tells, is alone.
@@ -76,6 +105,24 @@ struct Needs {
 }
 
 impl Group {
+    /// With everything locked that the changes depend on.
+    async fn begin(pool: &Pool, clock: &Clock, tenant: &TenantId, changes: &[&Change]) -> Result<Self, Failure> {
+        let tx = pool.tenant(tenant, Purpose::Write).await?;
+        let mut group = Self { tx, picture: Picture::default(), locked: BTreeSet::new(), added: Added::default() };
+        group.lock_places(changes).await?;
+        group.lock(changes).await?;
+        // After the locks: of a name that another process has written, at its time or later.
+        outbox::go_by(group.tx.connection(), clock).await?;
+        Ok(group)
+    }
+
+    async fn commit(mut self) -> Result<Added, Failure> {
+        self.save().await?;
+        self.picture.forget_unborn(&mut self.tx, &self.locked).await?;
+        self.tx.commit().await?;
+        Ok(self.added)
+    }
+
     /// Whoever may create a name under a first segment has it shared, whoever registers a namespace there has it alone: so
     /// no namespace hides a name that is made at the same time.
     async fn lock_places(&mut self, changes: &[&Change]) -> Result<(), Failure> {

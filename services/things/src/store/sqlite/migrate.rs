@@ -3,7 +3,10 @@
 use rusqlite::Connection;
 
 /// In order; the file's `user_version` counts those that it has.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../../../migrations/things/sqlite/0001_things.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../../../migrations/things/sqlite/0001_things.sql"),
+    include_str!("../../../../../migrations/things/sqlite/0002_requests.sql"),
+];
 
 /// Brings the tables to this version.
 pub(super) fn migrate(connection: &mut Connection) -> anyhow::Result<()> {

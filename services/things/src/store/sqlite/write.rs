@@ -9,6 +9,7 @@ use super::writer::Transaction;
 use crate::change::{Applied, Change, Origin, Plan, Write};
 use crate::store::Direction;
 use crate::store::facts::Facts as _;
+use crate::whole::{Done, Terms};
 use crate::{delete, refuse};
 
 /// Names of dependents that are read at once.
@@ -23,18 +24,51 @@ impl Transaction<'_> {
         let mut answers = Vec::with_capacity(changes.len());
         for change in changes {
             // What is refused is refused before anything of it is stored.
-            let plan = match self.plan(origin, change) {
-                Ok(plan) => plan,
-                Err(Failure::Refused(refusal)) => {
-                    answers.push(Err(refusal));
-                    continue;
-                }
+            match self.change(origin, change) {
+                Ok(applied) => answers.push(Ok(applied)),
+                Err(Failure::Refused(refusal)) => answers.push(Err(refusal)),
                 Err(failure) => return Err(failure),
-            };
-            self.apply(&caller.tenant, &plan)?;
-            answers.push(Ok(plan.applied));
+            }
         }
         Ok(answers)
+    }
+
+    /// Carries out the changes of a write, all or none.
+    pub(super) fn write_whole(&mut self, write: Write, terms: &Terms) -> Result<Vec<Done>, Failure> {
+        let Terms { validate_only, once } = terms;
+        let (caller, now) = (write.caller.clone(), self.clock().now());
+        if let Some(once) = once
+            && let Some(done) = self.tables(&caller.tenant).answered(&caller.principal, once, now)?
+        {
+            return Ok(done);
+        }
+        let done = if *validate_only { self.undone(|this| this.all(write)) } else { self.all(write) }?;
+        if let Some(once) = once {
+            self.tables(&caller.tenant).remember(&caller.principal, once, &done, now)?;
+        }
+        Ok(done)
+    }
+
+    fn all(&mut self, write: Write) -> Result<Vec<Done>, Failure> {
+        let Write { caller, provenance, changes, sequence: _ } = write;
+        let clock = self.clock().clone();
+        let origin = Origin { caller: &caller, provenance: &provenance, clock: &clock };
+        let mut done = Vec::with_capacity(changes.len());
+        for (number, change) in changes.into_iter().enumerate() {
+            let kind = change.kind();
+            match self.change(origin, change) {
+                Ok(applied) => done.push(Done::of(kind, applied)),
+                Err(Failure::Refused(refusal)) => return Err(refuse::of_change(number, refusal).into()),
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(done)
+    }
+
+    fn change(&mut self, origin: Origin<'_>, change: Change) -> Result<Applied, Failure> {
+        let plan = self.plan(origin, change)?;
+        self.apply(&origin.caller.tenant, &plan)?;
+        Ok(plan.applied)
     }
 
     fn plan(&mut self, origin: Origin<'_>, change: Change) -> Result<Plan, Failure> {

@@ -278,6 +278,17 @@ impl Transaction<'_> {
         }
     }
 
+    /// Does `work` and leaves nothing of it.
+    pub(super) fn undone<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, Failure> {
+        let before = self.ledger;
+        self.execute("savepoint trial")?;
+        let done = work(self)?;
+        self.ledger = before;
+        self.execute("rollback to trial")?;
+        self.execute("release trial")?;
+        Ok(done)
+    }
+
     fn execute(&self, sql: &str) -> Result<(), Failure> {
         self.connection.prepare_cached(sql)?.execute([])?;
         Ok(())

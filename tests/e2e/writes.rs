@@ -20,8 +20,8 @@ async fn write_as(cluster: &Cluster, headers: &[(&str, &str)], body: &Value) -> 
 }
 
 fn outcomes(answer: &Value) -> Vec<(&str, &str)> {
-    let outcome = |result: &'_ Value| (result["id"].as_str().unwrap(), result["outcome"].as_str().unwrap());
-    answer["results"].as_array().unwrap().iter().map(outcome).collect()
+    let results = answer["results"].as_array().unwrap().iter();
+    results.map(|result| (result["id"].as_str().unwrap(), result["outcome"].as_str().unwrap())).collect()
 }
 
 fn river() -> Value {

@@ -100,9 +100,9 @@ pub(crate) fn request_id_reused(request_id: &str) -> Refusal {
     Refusal::new(Reason::RequestIdReused, message)
 }
 
-/// Of changes that are written together, all of which one refuses.
-pub(crate) fn of_change(number: usize, refusal: Refusal) -> Refusal {
-    let mut refusal = refusal.with("change", number);
+/// Of changes that are written together, all of which one refuses. Facts for machines stay one: several are in any order on the
+/// wire, and a refusal that hides whether something exists is the same bytes each time.
+pub(crate) fn of_change(number: usize, mut refusal: Refusal) -> Refusal {
     refusal.violations =
         refusal.violations.into_iter().map(|broken| broken.within(&format!("changes[{number}]"))).collect();
     refusal.message = format!("changes[{number}]: {}", refusal.message);

@@ -77,6 +77,7 @@ const THING: &str = "/{ns}/{id}";
 const THINGS: &str = "/{ns}/";
 const RELATIONSHIP: &str = "/_/relationships/{ns}/{id}";
 const NAMESPACE: &str = "/_/namespaces/{ns}";
+const WRITE: &str = "/_/things:write";
 const EVENTS: &str = "/_/events";
 const SEARCH: &str = "/_/search";
 const COMPLETE: &str = "/_/complete";
@@ -228,6 +229,11 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
     asks.push(Ask::new(route, Method::DELETE, url.clone()).header("if-match", &etag));
     asks.push(caused(Ask::new(route, Method::DELETE, url)));
     asks.push(Ask::new(NAMESPACE, Method::PUT, format!("/_/namespaces/{ns}")).json(r#"{"style":"literal"}"#.into()));
+    let changes = format!(
+        r#"{{"changes":[{{"put_thing":{{"url":"/{ns}/{id}","type":"T"}}}},{{"delete_thing":{{"url":"/{ns}/{id}"}}}},
+            {{"put_relationship":{{"url":"/_/relationships/{ns}/{id}","type":"T","from":"/{ns}/{id}","to":"/{ns}/{id}"}}}}]}}"#
+    );
+    asks.push(Ask::new(WRITE, Method::POST, WRITE.to_owned()).json(changes));
     let about = format!(r#"[{{"event_type":"log","ulid":"{ulid}","entity_ns":"{ns}","entity_id":"{id}"}}]"#);
     asks.push(Ask::new(EVENTS, Method::POST, EVENTS.to_owned()).json(about));
     asks

@@ -13,9 +13,9 @@ use crate::{client::Client, render};
 
 /// Change many things and relationships, all or none.
 ///
-/// The file has the JSON that POST /_/things:write takes: {"changes":[...]}, up to 1,000 of them, applied in order. Each is an object
-/// with one of put_thing, patch_thing, delete_thing, put_relationship and delete_relationship; in it are the url of what it changes,
-/// the members of the state or patch, and what must hold: "condition":{"etags":[...]}, {"create_only":true} or {"update_only":true}.
+/// The file has the JSON that HTTP takes: an object with a list of up to 1,000 changes, applied in order; the examples show one.
+/// Each is an object with one of `put_thing`, `patch_thing`, `delete_thing`, `put_relationship` and `delete_relationship`; in it are the
+/// `url` of what it changes, the members of the state or patch, and a `condition`: `etags`, `create_only` or `update_only`.
 /// If one change is refused, none is kept.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\

@@ -93,7 +93,9 @@ impl Things {
         let is_kept = !terms.validate_only;
         let mut done = self.store.things.write_whole(write, terms).await?;
         if !is_kept {
-            done.iter_mut().for_each(|done| done.ulid = None);
+            for done in &mut done {
+                done.ulid = None;
+            }
         }
         Ok(done)
     }

@@ -139,7 +139,8 @@ impl Texts {
         self.look(wanted, Vec::new, |View { tail, files, visible, statistics, plan }| {
             let weights = plan.weights(&statistics)?;
             let legs = Legs::new(&plan, &weights, &statistics)?;
-            let mut found = self.base.search(files, &legs, &plan, visible.as_deref(), tail.names(), wanted.limit)?;
+            let mut found =
+                self.base.search(files, &legs, &plan, visible.as_deref(), tail.names().as_ref(), wanted.limit)?;
             found.extend(tail.search(&plan, &weights));
             found.sort_by(|one, other| other.score.total_cmp(&one.score).then_with(|| one.key.cmp(&other.key)));
             found.truncate(wanted.limit);
@@ -151,7 +152,7 @@ impl Texts {
     /// Blocks.
     pub(crate) fn hashes(&self, wanted: &Matching<'_>) -> Result<Vec<u64>, Error> {
         self.look(wanted, Vec::new, |View { tail, files, visible, plan, .. }| {
-            let on_disk = self.base.all(files, &plan, visible.as_deref(), tail.names(), HASH)?;
+            let on_disk = self.base.all(files, &plan, visible.as_deref(), tail.names().as_ref(), HASH)?;
             let in_tail = tail.all(&plan).map(|document| hash_of(&document.key));
             let mut hashes: Vec<u64> = on_disk.into_iter().flatten().map(|(_, hash)| hash).chain(in_tail).collect();
             hashes.sort_unstable();
@@ -163,7 +164,7 @@ impl Texts {
     pub(crate) fn facets(&self, wanted: &Matching<'_>, facets: &[Facet]) -> Result<Vec<Counted>, Error> {
         let nothing = || vec![Counted::default(); facets.len()];
         self.look(wanted, nothing, |View { tail, files, visible, plan, .. }| {
-            let on_disk = self.base.all(files, &plan, visible.as_deref(), tail.names(), THING)?;
+            let on_disk = self.base.all(files, &plan, visible.as_deref(), tail.names().as_ref(), THING)?;
             let matched = Matched::new(tail.all(&plan).collect(), files.searcher(), on_disk);
             facets.iter().map(|facet| matched.count(facet, files.searcher(), self.base.fields())).collect()
         })

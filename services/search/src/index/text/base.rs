@@ -147,7 +147,7 @@ impl Base {
         legs: &Legs<'_>,
         plan: &Plan,
         visible: Option<&dyn Query>,
-        hidden: Option<impl Fn(u64) -> bool>,
+        hidden: Option<&impl Fn(u64) -> bool>,
         limit: usize,
     ) -> Result<Vec<Found>, Error> {
         let among = self.conditions(plan, visible);
@@ -159,7 +159,7 @@ impl Base {
                 file: number as SegmentOrdinal,
                 legs: legs.in_file(number, reader, file)?,
                 among: among.as_ref().map(|among| among.scorer(reader, 1.0)).transpose()?,
-                is_shown: is_shown(reader, file, hidden.as_ref()),
+                is_shown: is_shown(reader, file, hidden),
                 plan,
             });
         }
@@ -175,12 +175,12 @@ impl Base {
         files: &Files,
         plan: &Plan,
         visible: Option<&dyn Query>,
-        hidden: Option<impl Fn(u64) -> bool>,
+        hidden: Option<&impl Fn(u64) -> bool>,
         column: &str,
     ) -> Result<Vec<Vec<(DocId, u64)>>, Error> {
         let weight = self.query(plan, visible).weight(EnableScoring::disabled_from_searcher(files.searcher()))?;
         let of_file = |(reader, file): (&SegmentReader, &File)| {
-            let (wanted, is_shown) = (reader.fast_fields().u64(column)?, is_shown(reader, file, hidden.as_ref()));
+            let (wanted, is_shown) = (reader.fast_fields().u64(column)?, is_shown(reader, file, hidden));
             let (mut matching, mut all) = (weight.scorer(reader, 1.0)?, Vec::new());
             while matching.doc() != TERMINATED {
                 let document = matching.doc();
@@ -216,7 +216,9 @@ impl Base {
             let mut legs = legs.in_file(number, reader, file)?;
             for (row, key) in rows {
                 let mut of_parts = vec![None; plan.parts().count()];
-                legs.iter_mut().for_each(|leg| of_parts[leg.part] = leg.score_of(row));
+                for leg in &mut legs {
+                    of_parts[leg.part] = leg.score_of(row);
+                }
                 scores.insert(key.clone(), of_parts);
             }
         }

@@ -1,5 +1,5 @@
 //! Owns the best of what matches on the disk. What cannot be among the best is not looked at, and a score is the sum in the order of
-//! the plan, so that it never depends on what else is there or how many are wanted (MaxScore: Turtle and Flood, 1995).
+//! the plan, so that it never depends on what else is there or how many are wanted (`MaxScore`: Turtle and Flood, 1995).
 
 use std::{
     cmp::Reverse,
@@ -71,8 +71,9 @@ impl Best {
         if self.found.len() >= 2 * (self.limit + MOST_TIED) {
             let (least, mut tied) = (self.least(), 0);
             self.found.retain(|(score, _)| {
-                tied += usize::from(*score == least);
-                *score > least || *score == least && tied <= MOST_TIED
+                let (is_better, is_below) = (*score > least, *score < least);
+                tied += usize::from(!is_better && !is_below);
+                is_better || !is_below && tied <= MOST_TIED
             });
         }
     }
@@ -80,7 +81,7 @@ impl Best {
     /// Looks at a file.
     pub(super) fn look_at(&mut self, looked: Looked<'_, impl Fn(DocId) -> bool>) {
         let Looked { file, mut legs, mut among, is_shown, plan } = looked;
-        let clauses = (plan.needs == Needs::AllInNames).then(|| clauses(plan)).unwrap_or_default();
+        let clauses = if plan.needs == Needs::AllInNames { clauses(plan) } else { Vec::new() };
         let mut scores = vec![0.0; plan.parts().count()];
         legs.sort_unstable_by(|one, other| one.most.total_cmp(&other.most));
         // What the legs up to each, and it, give together at most.
@@ -125,9 +126,9 @@ impl Best {
                     has_some = true;
                 }
                 if wanted > document {
-                    legs[leg].seek(wanted)
+                    legs[leg].seek(wanted);
                 } else {
-                    legs[leg].advance()
+                    legs[leg].advance();
                 }
                 *top = Reverse((legs[leg].document(), leg));
             }

@@ -73,11 +73,12 @@ impl Server {
     pub(crate) async fn echo() -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let address = free_address()?;
-        let child = Command::new(std::env::current_exe()?)
+        let mut child = Command::new(std::env::current_exe()?)
             .args(["echo", "--listen", &address.to_string()])
             .spawn()
             .context("cannot start the echo server")?;
         while tokio::net::TcpStream::connect(address).await.is_err() {
+            anyhow::ensure!(child.try_wait()?.is_none(), "the echo server ended");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Ok(Self { address, dir, program: "benches", arguments: Vec::new(), child })

@@ -8,6 +8,8 @@ super::on_every_store! {
     changes_are_written_together_each_with_its_event,
     of_changes_of_which_one_is_refused_none_is_written,
     a_request_that_is_repeated_is_carried_out_once,
+    a_write_of_twelve_mebibytes_is_taken_and_one_of_seventeen_is_refused,
+    the_program_writes_a_file_of_changes,
 }
 
 async fn write(cluster: &Cluster, body: &Value) -> Answer {
@@ -80,4 +82,39 @@ async fn a_request_that_is_repeated_is_carried_out_once(cluster: &mut Cluster) {
     let refused = write_as(cluster, &headers, &put("three")).await.expect(409).json();
     assert_eq!(refused["type"], "/_/reasons/REQUEST_ID_REUSED", "{refused}");
     assert_eq!(http.get("/river/a").await.expect(200).json()["content"], "two");
+}
+
+async fn a_write_of_twelve_mebibytes_is_taken_and_one_of_seventeen_is_refused(cluster: &mut Cluster) {
+    let content = "water ".repeat((1 << 20) / 6);
+    let body = |things: usize| {
+        let put =
+            |number| json!({"put_thing": {"url": format!("/river/{number}"), "type": "Gauge", "content": content}});
+        json!({"changes": (0..things).map(put).collect::<Vec<_>>()})
+    };
+    let refused = write(cluster, &body(17)).await.expect(413).json();
+    assert_eq!(refused["type"], "/_/reasons/MESSAGE_TOO_LARGE", "{refused}");
+    let written = write(cluster, &body(12)).await.expect(200).json();
+    assert_eq!(outcomes(&written).len(), 12);
+    let thing = cluster.http().get("/river/11").await.expect(200).json();
+    assert_eq!(thing["content"].as_str().map(str::len), Some(content.len()));
+}
+
+async fn the_program_writes_a_file_of_changes(cluster: &mut Cluster) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("changes.json"), json!({"changes": river()}).to_string()).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = cluster.annals(dir.path()).args(["write", "changes.json"]).args(arguments).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        (output.status.success(), said)
+    };
+    let (is_good, [trial, problem]) = run(&["--validate-only"]);
+    assert!(is_good && trial.ends_with("nothing was kept: it was only validated\n"), "{trial}{problem}");
+    let (_, [first, _]) = run(&["--request-id", "r1"]);
+    assert!(first.starts_with("created    river/a  "), "{first}");
+    assert_eq!((first.lines().count(), run(&["--request-id", "r1"]).1[0] == first), (5, true), "{first}");
+    let (is_good, [_, problem]) = run(&["--request-id", "r1", "--cause", "another"]);
+    assert!(!is_good && problem.contains("request_id r1 was another request's"), "{problem}");
+    let (is_good, [shown, _]) = run(&["--request-id", "r1", "--json"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert!(is_good && shown["results"][4]["outcome"] == "deleted", "{shown}");
 }

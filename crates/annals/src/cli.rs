@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{
-    aggregate, archive,
+    aggregate, archive, atomic,
     client::{Client, Connection},
     delete, diff, embedder, events, get, history, import, key, link, list, migrate, namespace, patch, put, search,
-    serving, takeover, whole,
+    serving, takeover,
 };
 
 /// The current state, the whole history and the meaning of everything that has a name.
@@ -43,7 +43,7 @@ enum Command {
     Search(At<search::Args>),
     Similar(At<search::Similar>),
     Link(At<link::Args>),
-    Write(At<whole::Args>),
+    Write(At<atomic::Args>),
     History(At<history::Args>),
     Diff(At<diff::Args>),
     Events(At<events::Args>),
@@ -107,7 +107,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Search(at) => at.run(search::run).await?,
         Command::Similar(at) => at.run(search::run_similar).await?,
         Command::Link(at) => at.run(link::run).await?,
-        Command::Write(at) => at.run(whole::run).await?,
+        Command::Write(at) => at.run(atomic::run).await?,
         Command::History(at) => at.run(history::run).await?,
         Command::Diff(at) => at.run(diff::run).await?,
         Command::Events(at) => at.run(events::run).await?,

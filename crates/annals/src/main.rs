@@ -3,6 +3,7 @@
 mod aggregate;
 mod append;
 mod archive;
+mod atomic;
 mod cli;
 mod client;
 mod config;
@@ -28,7 +29,6 @@ mod render;
 mod search;
 mod serving;
 mod takeover;
-mod whole;
 mod write;
 
 use std::process::ExitCode;

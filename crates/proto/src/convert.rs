@@ -13,6 +13,7 @@ mod similar;
 mod thing;
 mod time;
 mod words;
+mod write_result;
 
 pub use aggregate::{bucket_width, column, column_name, columns, measure, measure_name};
 pub use diff::change_to_wire;
@@ -29,3 +30,4 @@ pub use thing::{
 };
 pub use time::{required_timestamp, timestamp, timestamp_to_wire};
 pub use words::{entity_kind, entity_kind_to_wire, style, style_to_wire, visibility, visibility_to_wire};
+pub use write_result::{Effect, WriteResult, write_result, write_result_to_wire};

@@ -23,8 +23,9 @@ pub(crate) async fn write(gateway: &Gateway, call: &Call, body: Body) -> Result<
     let request = apart(body.len(), body, |body| json::read_write(&body)).await?;
     let request = proto::things::v1::WriteThingsRequest { request_id, cause, ..request };
     let answer = gateway.things().write_things(call.request(request)).await?;
-    let mut response = reply::json(StatusCode::OK, json::written(answer.get_ref()));
-    if let Some(ulid) = answer.metadata().get("annals-ulid").and_then(|ulid| ulid.to_str().ok()) {
+    let (metadata, answer, _) = answer.into_parts();
+    let mut response = reply::json(StatusCode::OK, json::written(answer)?);
+    if let Some(ulid) = metadata.get("annals-ulid").and_then(|ulid| ulid.to_str().ok()) {
         reply::set(&mut response, reply::ANNALS_ULID, ulid);
     }
     Ok(response)

@@ -1,6 +1,6 @@
 //! The service on the wire: decode, verb, encode. Decides nothing.
 
-mod whole;
+mod atomic;
 
 use domain::{Condition, Invalid, Provenance, Relationship, Style, Thing, TypeName, Variant, url};
 use futures::StreamExt as _;
@@ -8,6 +8,7 @@ use proto::common::v1::{self as common};
 use proto::convert::{
     condition, entity_kind, key_to_wire, name_to_wire, namespace_to_wire, reference, relationship_body,
     relationship_to_wire, style, style_to_wire, thing_body, thing_patch, thing_to_wire, timestamp, visibility_to_wire,
+    write_result_to_wire,
 };
 use proto::things::v1::{self as wire, things_service_server::ThingsService};
 use serve::deadline::Deadline;
@@ -22,8 +23,6 @@ use crate::import::{Report, Rows};
 use crate::list::PageRequest;
 use crate::store::{Direction, Read, Resolved};
 use crate::{Call, Put, Things};
-
-pub(crate) use self::whole::{result_of_wire, result_to_wire};
 
 /// Metadata of an answer to a write: the name's newest mutation, and what the write did.
 const ULID: &str = "annals-ulid";
@@ -121,11 +120,11 @@ impl ThingsService for Things {
         let caller = Caller::of(request.extensions())?.clone();
         let request = request.into_inner();
         let call = self.call(caller, request.request_id.clone(), request.cause.clone()).map_err(Refusal::from)?;
-        let (changes, terms) = whole::changes(request).map_err(Refusal::from)?;
-        let done = self.write_things(call, changes, terms).await?;
-        let last = done.iter().filter_map(|done| done.ulid).max();
-        let mut answer =
-            Response::new(wire::WriteThingsResponse { results: done.into_iter().map(result_to_wire).collect() });
+        let (changes, terms) = atomic::changes(request).map_err(Refusal::from)?;
+        let results = self.write_things(call, changes, terms).await?;
+        let last = results.iter().filter_map(|result| result.ulid).max();
+        let results = results.into_iter().map(write_result_to_wire).collect();
+        let mut answer = Response::new(wire::WriteThingsResponse { results });
         if let Some(last) = last {
             answer.metadata_mut().insert(ULID, last.to_string().parse().expect("a ULID is ASCII"));
         }

@@ -3,6 +3,7 @@
 //! Owns things, relationships, namespaces and the relay of their mutations to events. Never keeps history: that is
 //! events. One file per group of verbs; each holds what is decided, as pure functions that every store shares.
 
+mod atomic;
 mod change;
 mod condition;
 mod config;
@@ -24,7 +25,6 @@ mod settle;
 mod sight;
 mod store;
 mod weight;
-mod whole;
 
 use domain::{Clock, Provenance, Style};
 use proto::events::v1::events_service_client::EventsServiceClient;

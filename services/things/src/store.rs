@@ -20,13 +20,14 @@ use domain::{
     Clock, EntityKind, Id, Key, Name, Namespace, Reference, Relationship, Style, Thing, TypeName, Variant, Visibility,
 };
 use futures::future::BoxFuture;
+use proto::convert::WriteResult;
 use serve::health::Readiness;
 use serve::page::Seal;
 use serve::{Caller, Refusal, Tasks};
 use ulid::Ulid;
 
+use crate::atomic::Terms;
 use crate::change::{Applied, Write};
-use crate::whole::{Done, Terms};
 
 /// The future of a call to the store. It may be dropped; a write that was taken is then still carried out.
 pub(crate) type Answer<'a, T> = BoxFuture<'a, Result<T, Refusal>>;
@@ -45,7 +46,7 @@ pub(crate) trait ThingStore: Send + Sync {
     /// Carries out changes in one transaction, durable when it answers, all or none: the first one that is refused refuses
     /// them all, and the refusal says which it was. What is asked for once and was carried out is answered as it was then.
     /// Serial with other writes; `OVERLOADED` while the outbox is full.
-    fn write_whole(&self, write: Write, terms: Terms) -> Answer<'_, Vec<Done>>;
+    fn write_atomic(&self, write: Write, terms: Terms) -> Answer<'_, Vec<WriteResult>>;
 
     /// What a name stands for, its newest mutation, and whether the caller may see that it exists. Waits for every
     /// write that was asked for before, and no write after it draws a ULID at or below the present time of the clock.

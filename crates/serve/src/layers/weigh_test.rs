@@ -104,3 +104,10 @@ fn what_comes_before_a_message_that_is_refused_passes() {
     scale.data(&bad[9..]).expect_err("too many");
     assert_eq!(scale.good(), 0);
 }
+
+#[test]
+fn a_write_of_many_changes_may_be_larger_and_is_known_by_its_method() {
+    let methods = crate::reflection::methods();
+    assert!(methods.iter().any(|method| method.path == WRITE), "{WRITE} is a method");
+    assert_eq!((OF_A_WRITE.bytes, OF_A_WRITE.elements), (16 << 20, USUAL.elements));
+}

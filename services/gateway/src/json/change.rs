@@ -4,7 +4,7 @@
 
 use domain::{EntityKind, Invalid, Json, Path};
 use proto::common::v1::Key;
-use proto::convert::entity_kind;
+use proto::convert::{Effect, WriteResult, write_result};
 use proto::things::v1::{self as wire, write_change::Change};
 use serve::Refusal;
 
@@ -22,11 +22,10 @@ pub fn read_write(body: &[u8]) -> Result<wire::WriteThingsRequest, Refusal> {
     let mut violations = Violations::default();
     let mut fields = Fields::of(parse("", body)?, "", &["changes", "validate_only"], &[], &mut violations);
     let validate_only = fields.flag("validate_only").unwrap_or_default();
-    let changes = match fields.value("changes") {
-        Some(Json::Array(changes)) => changes,
-        Some(other) => fields.refuse("changes", format!("must be an array, not {}", noun(&other))).unwrap_or_default(),
-        None => fields.refuse("changes", "is required").unwrap_or_default(),
-    };
+    if fields.is_absent("changes") {
+        fields.refuse::<()>("changes", "is required");
+    }
+    let changes = fields.array("changes", "changes").unwrap_or_default();
     let each = changes.into_iter().enumerate();
     let changes = each.filter_map(|(number, given)| {
         read_change(given, &format!("changes[{number}]"), &mut violations)
@@ -36,9 +35,10 @@ pub fn read_write(body: &[u8]) -> Result<wire::WriteThingsRequest, Refusal> {
     violations.or(wire::WriteThingsRequest { changes, validate_only, ..wire::WriteThingsRequest::default() })
 }
 
+/// What a refusal was noted for may lack its name: the whole body is refused then.
 fn read_change(given: Json, at: &str, violations: &mut Violations) -> Option<Change> {
     let mut fields = Fields::of(given, at, &CHANGES, &[], violations);
-    let mut given: Vec<_> = CHANGES.iter().filter_map(|name| Some((*name, fields.value(name)?))).collect();
+    let mut given: Vec<_> = CHANGES.iter().filter_map(|verb| Some((*verb, fields.value(verb)?))).collect();
     let (Some((verb, body)), true) = (given.pop(), given.is_empty()) else {
         violations.add(Invalid::new(at, format!("must have one of {}", CHANGES.join(", "))));
         return None;
@@ -52,55 +52,52 @@ fn read_change(given: Json, at: &str, violations: &mut Violations) -> Option<Cha
         members.into_iter().partition(|(name, _)| matches!(&**name, "url" | "condition"));
     let kind = if verb.ends_with("_thing") { EntityKind::Thing } else { EntityKind::Relationship };
     let mut own = Fields::of(Json::Object(own), &*at, &["url", "condition"], &[], violations);
-    let condition = own.value("condition");
-    let key = match own.text("url") {
-        Some(url) => own.named(&url, kind),
-        None => own.refuse("url", "is required"),
-    };
+    let (key, condition) = (own.named("url", kind), own.value("condition"));
     let condition = condition.map(|condition| read_condition(condition, &format!("{at}.condition"), violations));
     let rest = Json::Object(rest);
-    let change = match verb {
-        "put_thing" => within(&at, read_thing(rest), violations).map(|thing| {
-            let thing = Some(wire::Thing { key: key.clone(), ..thing });
-            Change::PutThing(wire::PutThingRequest { thing, condition, ..wire::PutThingRequest::default() })
-        }),
-        "patch_thing" => within(&at, read_patch(rest), violations)
-            .map(|patch| Change::PatchThing(wire::PatchThingRequest { key: key.clone(), condition, ..patch })),
-        "put_relationship" => within(&at, read_relationship(rest), violations).map(|relationship| {
-            let relationship = Some(wire::Relationship { key: key.clone(), ..relationship });
-            let put =
-                wire::PutRelationshipRequest { relationship, condition, ..wire::PutRelationshipRequest::default() };
-            Change::PutRelationship(put)
-        }),
+    Some(match verb {
+        "put_thing" => {
+            let thing = Some(wire::Thing { key, ..within(&at, read_thing(rest), violations)? });
+            Change::PutThing(wire::PutThingRequest { thing, condition, ..Default::default() })
+        }
+        "patch_thing" => {
+            let patch = within(&at, read_patch(rest), violations)?;
+            Change::PatchThing(wire::PatchThingRequest { key, condition, ..patch })
+        }
+        "put_relationship" => {
+            let relationship = within(&at, read_relationship(rest), violations)?;
+            let relationship = Some(wire::Relationship { key, ..relationship });
+            Change::PutRelationship(wire::PutRelationshipRequest { relationship, condition, ..Default::default() })
+        }
         _ => {
             Fields::of(rest, &*at, &[], &[], violations);
-            let key = key.clone();
-            Some(if kind == EntityKind::Thing {
-                Change::DeleteThing(wire::DeleteThingRequest { key, condition, ..wire::DeleteThingRequest::default() })
-            } else {
-                let deletion =
-                    wire::DeleteRelationshipRequest { key, condition, ..wire::DeleteRelationshipRequest::default() };
-                Change::DeleteRelationship(deletion)
-            })
+            match kind {
+                EntityKind::Thing => {
+                    Change::DeleteThing(wire::DeleteThingRequest { key, condition, ..Default::default() })
+                }
+                EntityKind::Relationship => {
+                    let deletion = wire::DeleteRelationshipRequest { key, condition, ..Default::default() };
+                    Change::DeleteRelationship(deletion)
+                }
+            }
         }
-    };
-    change.filter(|_| key.is_some())
+    })
 }
 
 impl Fields<'_> {
-    /// The name that a URL path spells.
-    fn named(&mut self, url: &str, kind: EntityKind) -> Option<Key> {
-        let path = match kind {
-            EntityKind::Thing => Some(url),
-            EntityKind::Relationship => url.strip_prefix(RELATIONSHIPS),
-        };
-        let Some(path) = path else {
-            return self.refuse("url", format!("must begin with {RELATIONSHIPS}/"));
-        };
-        match Path::decode_url(path) {
-            Ok(path) => Some(Key { path: path.to_string(), ..Key::default() }),
-            Err(invalid) => self.refuse("url", invalid.rule),
+    /// A member that must be there, and be the URL path of a name.
+    fn named(&mut self, name: &str, kind: EntityKind) -> Option<Key> {
+        if self.is_absent(name) {
+            return self.refuse(name, "is required");
         }
+        let path = self.parsed(name, |url| {
+            let path = match kind {
+                EntityKind::Thing => Some(url),
+                EntityKind::Relationship => url.strip_prefix(RELATIONSHIPS),
+            };
+            Path::decode_url(path.ok_or_else(|| Invalid::new(name, format!("must begin with {RELATIONSHIPS}/")))?)
+        })?;
+        Some(Key { path: path.to_string(), ..Key::default() })
     }
 }
 
@@ -118,36 +115,23 @@ fn within<T>(at: &str, read: Result<T, Refusal>, violations: &mut Violations) ->
     read.map_err(|refusal| violations.add_all(at, refusal)).ok()
 }
 
-/// The answer to a write.
-pub fn written(answer: &wire::WriteThingsResponse) -> String {
+/// The answer to a write. Refuses what no service of this version answers.
+pub fn written(answer: wire::WriteThingsResponse) -> Result<String, Refusal> {
+    let results = answer.results.into_iter().map(write_result).collect::<Result<Vec<_>, _>>();
     let mut json = Writer::object();
-    json.array("results", &answer.results, |json, result| {
-        let wire::WriteResult { key, kind, outcome, ulid, deleted_variants, deleted_relationships } = result;
-        let kind = entity_kind("kind", *kind).ok().flatten().unwrap_or_default();
+    json.array("results", results.map_err(Refusal::internal)?, |json, WriteResult { key, kind, effect, ulid }| {
         json.text("kind", kind.as_str());
-        if let Some(key) = key {
-            json.text("ns", &key.ns);
-            json.text("id", &key.id);
-            json.text_unless_empty("variant", &key.variant);
-        }
-        json.text("outcome", outcome_word(*outcome));
-        json.text_unless_empty("ulid", ulid);
-        if *outcome == i32::from(wire::WriteOutcome::Deleted) && kind == EntityKind::Thing {
-            json.number("deleted_variants", deleted_variants);
-            json.number("deleted_relationships", deleted_relationships);
+        json.text("ns", key.ns.as_str());
+        json.text("id", key.id.as_str());
+        json.text_unless_empty("variant", key.variant.as_str());
+        json.text("outcome", effect.as_str());
+        json.optional_text("ulid", ulid.map(|ulid| ulid.to_string()).as_deref());
+        if let (EntityKind::Thing, Effect::Deleted { variants, relationships }) = (kind, effect) {
+            json.number("deleted_variants", variants);
+            json.number("deleted_relationships", relationships);
         }
     });
-    json.finish()
-}
-
-fn outcome_word(word: i32) -> &'static str {
-    match wire::WriteOutcome::try_from(word).unwrap_or_default() {
-        wire::WriteOutcome::Unspecified => "unknown",
-        wire::WriteOutcome::Created => "created",
-        wire::WriteOutcome::Replaced => "replaced",
-        wire::WriteOutcome::Unchanged => "unchanged",
-        wire::WriteOutcome::Deleted => "deleted",
-    }
+    Ok(json.finish())
 }
 
 #[cfg(test)]

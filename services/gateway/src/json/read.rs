@@ -127,6 +127,11 @@ impl<'a> Fields<'a> {
         Some(self.members.swap_remove(index).1)
     }
 
+    /// Whether a member is not there, or null.
+    pub(crate) fn is_absent(&self, name: &str) -> bool {
+        !self.members.iter().any(|(known, value)| &**known == name && *value != Json::Null)
+    }
+
     /// A member of any shape but null.
     pub(crate) fn value(&mut self, name: &str) -> Option<Json> {
         self.any(name).filter(|value| *value != Json::Null)
@@ -140,21 +145,22 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A member that must be an array; `of` says of what.
+    pub(crate) fn array(&mut self, name: &str, of: &str) -> Option<Vec<Json>> {
+        match self.value(name)? {
+            Json::Array(items) => Some(items),
+            other => self.refuse(name, format!("must be an array of {of}, not {}", noun(&other))),
+        }
+    }
+
     /// A member that must be an array of strings.
     pub(crate) fn texts(&mut self, name: &str) -> Option<Vec<String>> {
-        let value = self.value(name)?;
-        let Json::Array(items) = value else {
-            return self.refuse(name, format!("must be an array of strings, not {}", noun(&value)));
-        };
-        let mut texts = Vec::with_capacity(items.len());
-        for (index, item) in items.into_iter().enumerate() {
-            match item {
-                Json::String(text) => texts.push(text.into()),
-                other => {
-                    let rule = format!("must be a string, not {}", noun(&other));
-                    return self.refuse(&format!("{name}[{index}]"), rule);
-                }
-            }
+        let mut texts = Vec::new();
+        for (index, item) in self.array(name, "strings")?.into_iter().enumerate() {
+            let Json::String(text) = item else {
+                return self.refuse(&format!("{name}[{index}]"), format!("must be a string, not {}", noun(&item)));
+            };
+            texts.push(text.into());
         }
         Some(texts)
     }
@@ -180,10 +186,7 @@ impl<'a> Fields<'a> {
 
     /// A member that must be an array of numbers that are finite in 32 bits.
     pub(crate) fn numbers(&mut self, name: &str) -> Option<Vec<f32>> {
-        let value = self.value(name)?;
-        let Json::Array(items) = value else {
-            return self.refuse(name, format!("must be an array of numbers, not {}", noun(&value)));
-        };
+        let items = self.array(name, "numbers")?;
         let mut numbers = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let Json::Number(lexeme) = item else {

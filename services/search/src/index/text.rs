@@ -2,17 +2,18 @@
 
 mod analyzer;
 mod base;
-mod best;
 mod bits;
 mod conditions;
 mod expand;
 mod facets;
 mod fields;
 mod files;
-mod legs;
+mod max_score;
 mod plan;
+mod postings;
 mod statistics;
 mod tail;
+mod top_k;
 
 use std::{
     collections::HashMap,
@@ -37,8 +38,8 @@ use self::{
     facets::Matched,
     fields::{HASH, THING},
     files::Files,
-    legs::Legs,
     plan::{Part, Plan},
+    postings::PostingLists,
     statistics::Statistics,
     tail::Tail,
 };
@@ -138,9 +139,9 @@ impl Texts {
         }
         self.look(wanted, Vec::new, |View { tail, files, visible, statistics, plan }| {
             let weights = plan.weights(&statistics)?;
-            let legs = Legs::new(&plan, &weights, &statistics)?;
+            let lists = PostingLists::new(&plan, &weights, &statistics)?;
             let mut found =
-                self.base.search(files, &legs, &plan, visible.as_deref(), tail.names().as_ref(), wanted.limit)?;
+                self.base.search(files, &lists, &plan, visible.as_deref(), tail.names().as_ref(), wanted.limit)?;
             found.extend(tail.search(&plan, &weights));
             found.sort_by(|one, other| other.score.total_cmp(&one.score).then_with(|| one.key.cmp(&other.key)));
             found.truncate(wanted.limit);
@@ -175,11 +176,11 @@ impl Texts {
         let nothing = || vec![Vec::new(); keys.len()];
         self.look(wanted, nothing, |View { tail, files, visible, statistics, plan }| {
             let weights = plan.weights(&statistics)?;
-            let legs = Legs::new(&plan, &weights, &statistics)?;
+            let lists = PostingLists::new(&plan, &weights, &statistics)?;
             let is_in_tail = tail.names();
             let is_elsewhere = |key: &&Key| is_in_tail.as_ref().is_none_or(|is_in_tail| !is_in_tail(hash_of(key)));
             let elsewhere: Vec<&Key> = keys.iter().filter(is_elsewhere).collect();
-            let on_disk = self.base.scores(files, &legs, &plan, visible.as_deref(), &elsewhere)?;
+            let on_disk = self.base.scores(files, &lists, &plan, visible.as_deref(), &elsewhere)?;
             let explained = |key: &Key| {
                 let scores =
                     tail.scores(key, &plan, &weights).or_else(|| on_disk.get(key).cloned()).unwrap_or_default();

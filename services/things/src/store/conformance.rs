@@ -2,6 +2,7 @@
 //!
 //! A second backend is one more line at the end, and a function of its name in `bed`.
 
+mod atomic;
 mod bed;
 mod conditions;
 mod deletions;
@@ -20,7 +21,6 @@ mod rights;
 mod server;
 mod variants;
 mod visibility;
-mod wholes;
 
 /// Makes `conformance!`, which runs each of the cases on one backend.
 macro_rules! cases {
@@ -231,7 +231,7 @@ cases! {
         rows_are_counted_across_messages
         an_earlier_clock_after_a_restart_gives_no_name_the_ulid_of_another
     }
-    wholes {
+    atomic {
         a_write_changes_things_and_relationships_in_order
         a_write_of_which_one_change_is_refused_leaves_nothing
         a_change_sees_those_before_it

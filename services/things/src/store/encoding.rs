@@ -2,13 +2,11 @@
 
 use domain::{Embedding, Invalid, Name};
 use prost::Message as _;
+use proto::convert::{WriteResult, write_result, write_result_to_wire};
 use proto::things::v1 as wire;
 use serve::Refusal;
 use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
-
-use crate::grpc::{result_of_wire, result_to_wire};
-use crate::whole::Done;
 
 /// A ULID as it is kept.
 pub(super) fn ulid_bytes(ulid: Ulid) -> [u8; 16] {
@@ -27,14 +25,14 @@ pub(super) fn embedding(bytes: &[u8]) -> Result<Embedding, Invalid> {
 }
 
 /// The answer to a write, as it is kept for a repetition.
-pub(super) fn answer_bytes(done: &[Done]) -> Vec<u8> {
-    wire::WriteThingsResponse { results: done.iter().cloned().map(result_to_wire).collect() }.encode_to_vec()
+pub(super) fn answer_bytes(results: &[WriteResult]) -> Vec<u8> {
+    wire::WriteThingsResponse { results: results.iter().cloned().map(write_result_to_wire).collect() }.encode_to_vec()
 }
 
 /// An answer that was kept.
-pub(super) fn answer(bytes: &[u8]) -> Result<Vec<Done>, Refusal> {
+pub(super) fn answer(bytes: &[u8]) -> Result<Vec<WriteResult>, Refusal> {
     let kept = wire::WriteThingsResponse::decode(bytes).map_err(Refusal::internal)?;
-    kept.results.into_iter().map(|result| result_of_wire(result).map_err(Refusal::internal)).collect()
+    kept.results.into_iter().map(|result| write_result(result).map_err(Refusal::internal)).collect()
 }
 
 /// What an end is indexed by: 16 bytes of its name's hash, because two long names do not fit an index row everywhere.

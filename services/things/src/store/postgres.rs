@@ -26,6 +26,7 @@ use anyhow::Context as _;
 use domain::{Clock, EntityKind, Key, Name, Reference, Relationship, Style};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use proto::convert::WriteResult;
 use serve::health::Readiness;
 use serve::page::Seal;
 use serve::{Caller, Refusal, Tasks};
@@ -42,10 +43,10 @@ use super::{
     Answer, Backlog, Lease, Outbox, Read, RelationshipPage, RelationshipQuery, RelationshipStore, Resolved, Taken,
     ThingPage, ThingQuery, ThingStore, Wanted,
 };
+use crate::atomic::Terms;
 use crate::change::{Applied, Write};
 use crate::naming::{self, Target};
 use crate::refuse;
-use crate::whole::{Done, Terms};
 
 /// Things that are read whole at once: what more of them may take is asked first.
 const READ_WHOLE: usize = 4;
@@ -175,12 +176,12 @@ impl ThingStore for Postgres {
         .boxed()
     }
 
-    fn write_whole(&self, write: Write, terms: Terms) -> Answer<'_, Vec<Done>> {
+    fn write_atomic(&self, write: Write, terms: Terms) -> Answer<'_, Vec<WriteResult>> {
         async move {
             if self.waiting.backlog().is_full() {
                 return Err(refuse::outbox_full());
             }
-            self.lanes.write_whole(write, terms).await
+            self.lanes.write_atomic(write, terms).await
         }
         .boxed()
     }

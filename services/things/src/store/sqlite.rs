@@ -21,6 +21,7 @@ use std::sync::Arc;
 use domain::{EntityKind, Reference, Relationship, Style};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use proto::convert::WriteResult;
 use serve::page::Seal;
 use serve::{Caller, Refusal};
 use ulid::Ulid;
@@ -35,10 +36,10 @@ use super::{
     Answer, Backlog, Lease, Outbox, Read, RelationshipPage, RelationshipQuery, RelationshipStore, Resolved, Taken,
     ThingPage, ThingQuery, ThingStore, Wanted,
 };
+use crate::atomic::Terms;
 use crate::change::{Applied, Write};
 use crate::refuse;
 use crate::store::facts::Facts as _;
-use crate::whole::{Done, Terms};
 
 /// A database file, open.
 pub(super) struct Sqlite {
@@ -74,12 +75,12 @@ impl ThingStore for Sqlite {
         .boxed()
     }
 
-    fn write_whole(&self, write: Write, terms: Terms) -> Answer<'_, Vec<Done>> {
+    fn write_atomic(&self, write: Write, terms: Terms) -> Answer<'_, Vec<WriteResult>> {
         async move {
             if self.waiting.backlog().is_full() {
                 return Err(refuse::outbox_full());
             }
-            self.writer.submit(move |transaction| transaction.write_whole(write, &terms)).await
+            self.writer.submit(move |transaction| transaction.write_atomic(write, &terms)).await
         }
         .boxed()
     }

@@ -18,13 +18,12 @@ use tantivy::{
 };
 
 use super::{
-    analyzer,
-    best::{Best, Looked},
-    conditions,
+    analyzer, conditions,
     fields::{ANALYZER, Fields, schema},
     files::{File, Files},
-    legs::Legs,
     plan::Plan,
+    postings::PostingLists,
+    top_k::{Candidates, TopK},
 };
 use crate::{
     document::Document,
@@ -144,7 +143,7 @@ impl Base {
     pub(super) fn search(
         &self,
         files: &Files,
-        legs: &Legs<'_>,
+        lists: &PostingLists<'_>,
         plan: &Plan,
         visible: Option<&dyn Query>,
         hidden: Option<&impl Fn(u64) -> bool>,
@@ -153,11 +152,11 @@ impl Base {
         let among = self.conditions(plan, visible);
         let among = (!among.is_empty()).then(|| conditions::all(among));
         let among = among.map(|among| among.weight(EnableScoring::disabled_from_searcher(files.searcher())));
-        let (among, mut best) = (among.transpose()?, Best::new(limit));
+        let (among, mut best) = (among.transpose()?, TopK::new(limit));
         for (number, (reader, file)) in files.iter().enumerate() {
-            best.look_at(Looked {
+            best.collect(Candidates {
                 file: number as SegmentOrdinal,
-                legs: legs.in_file(number, reader, file)?,
+                postings: lists.in_file(number, reader, file)?,
                 among: among.as_ref().map(|among| among.scorer(reader, 1.0)).transpose()?,
                 is_shown: is_shown(reader, file, hidden),
                 plan,
@@ -198,7 +197,7 @@ impl Base {
     pub(super) fn scores(
         &self,
         files: &Files,
-        legs: &Legs<'_>,
+        lists: &PostingLists<'_>,
         plan: &Plan,
         visible: Option<&dyn Query>,
         keys: &[&Key],
@@ -213,13 +212,13 @@ impl Base {
             rows.sort_unstable_by_key(|(row, _)| *row);
             let mut seen = matching.scorer(reader, 1.0)?;
             rows.retain(|(row, _)| is_at(&mut *seen, *row));
-            let mut legs = legs.in_file(number, reader, file)?;
+            let mut of_parts = lists.in_file(number, reader, file)?;
             for (row, key) in rows {
-                let mut of_parts = vec![None; plan.parts().count()];
-                for leg in &mut legs {
-                    of_parts[leg.part] = leg.score_of(row);
+                let mut given = vec![None; plan.parts().count()];
+                for postings in &mut of_parts {
+                    given[postings.part] = postings.score_of(row);
                 }
-                scores.insert(key.clone(), of_parts);
+                scores.insert(key.clone(), given);
             }
         }
         Ok(scores)

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use domain::{Clock, Condition, Key, Mutation, State};
 use futures::FutureExt as _;
+use proto::common::v1::Reason;
 use proto::events::v1::events_service_client::EventsServiceClient;
 use serve::health::Readiness;
 use serve::{Peer, Routes};
 use tokio::time::timeout;
 
-use super::bed::{Bed, call, name, note, owner};
+use super::bed::{Bed, call, name, note, owner, reason};
 use super::server::fresh;
+use crate::atomic::{Idempotency, Terms};
+use crate::change::Change;
 use crate::relay::Relay;
 use crate::store::{Taken, migrate};
 
@@ -86,6 +89,25 @@ async fn no_process_writes_at_or_before_a_moment_that_another_has_told_of() {
     assert!(!batches.is_empty());
     ahead.store.outbox.settle().await.unwrap();
     assert!(behind.put("onet/b", "one").await.state.updated_at() > now);
+}
+
+/// Nothing but the id ties the two requests: they write different names.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_requests_with_one_id_in_two_processes_one_is_carried_out() {
+    let beds = replicas([0, 0]).await;
+    for round in 0..20 {
+        let ask = async |bed: &Bed, asked: u8| {
+            let (reference, body) = (name(&format!("onet/{round}-{asked}")), note("one"));
+            let change = Change::PutThing { reference, body, condition: Condition::None };
+            let idempotency = Idempotency { request_id: round.to_string().into(), digest: [asked; 32] };
+            let terms = Terms { validate_only: false, idempotency: Some(idempotency) };
+            reason(bed.things.write_things(call(&owner()), vec![change], terms).await)
+        };
+        let (one, other) = tokio::join!(ask(&beds[0], 0), ask(&beds[1], 1));
+        let refused = [one, other].into_iter().filter_map(Result::err).collect::<Vec<_>>();
+        assert_eq!(refused, [Reason::RequestIdReused]);
+    }
+    assert_eq!(beds[0].mutations().await.len(), 20);
 }
 
 /// The first name of a namespace, which another process is just making: it has no row yet that could be waited for.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::{Clock, TenantId};
+use proto::convert::WriteResult;
 use serve::health::Readiness;
 use serve::{Refusal, Tasks};
 use tokio::sync::{Semaphore, oneshot};
@@ -15,9 +16,9 @@ use super::outbox::{self, Waiting};
 use super::save::Added;
 use super::tenant::Pool;
 use super::write::{self, Answers};
+use crate::atomic::Terms;
 use crate::change::{Change, Write};
 use crate::refuse::store_unavailable;
-use crate::whole::{Done, Terms};
 
 /// Groups that are under way at a time: half of the connections, so that writes leave the others to reads.
 const WORKERS: usize = 8;
@@ -34,7 +35,7 @@ const TRIES: usize = 5;
 enum Job {
     Write(Write, oneshot::Sender<Result<Answers, Refusal>>),
     /// Alone in its transaction: where one of its changes is refused, all of that is undone.
-    Whole(Write, Terms, oneshot::Sender<Result<Vec<Done>, Refusal>>),
+    Atomic(Write, Terms, oneshot::Sender<Result<Vec<WriteResult>, Refusal>>),
     /// Tells when its turn has come.
     Turn(oneshot::Sender<()>),
     /// After these turns, the number of the last mutation that is in the outbox.
@@ -94,10 +95,10 @@ impl Lanes {
     }
 
     /// As [`write`](Self::write), all changes or none.
-    pub(super) async fn write_whole(&self, write: Write, terms: Terms) -> Result<Vec<Done>, Refusal> {
+    pub(super) async fn write_atomic(&self, write: Write, terms: Terms) -> Result<Vec<WriteResult>, Refusal> {
         let (answer, answered) = oneshot::channel();
         let lane = Some(write.caller.tenant.clone());
-        self.enqueue(lane, Job::Whole(write, terms, answer)).await?;
+        self.enqueue(lane, Job::Atomic(write, terms, answer)).await?;
         answered.await.map_err(|_| store_unavailable())?
     }
 
@@ -163,10 +164,10 @@ impl Lanes {
         }
         match other {
             None | Some(Job::Write(..)) => {}
-            Some(Job::Whole(write, terms, answer)) => {
+            Some(Job::Atomic(write, terms, answer)) => {
                 let mut tries = 0;
                 let done = loop {
-                    let outcome = write::whole(&self.pool, &self.clock, &write, &terms).await;
+                    let outcome = write::atomic(&self.pool, &self.clock, &write, &terms).await;
                     if let Some(done) = self.came(&mut tries, outcome) {
                         break done;
                     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use domain::{Clock, Condition, EntityKind, Key, Name, Namespace, Reference, State, TenantId};
+use proto::convert::WriteResult;
 use serve::Refusal;
 use sha2::{Digest as _, Sha256};
 
@@ -12,10 +13,10 @@ use super::picture::Picture;
 use super::save::Added;
 use super::tenant::{Pool, Purpose, TenantTx};
 use super::{outbox, requests};
+use crate::atomic::{Terms, result_of};
 use crate::change::{Applied, Change, Origin, Plan, Write};
 use crate::naming::{self, Place};
 use crate::store::facts::Facts as _;
-use crate::whole::{Done, Terms};
 use crate::{delete, namespaces, refuse};
 
 /// What each change of a write did, or why it did nothing.
@@ -43,18 +44,18 @@ pub(super) async fn group(pool: &Pool, clock: &Clock, writes: &[&Write]) -> Resu
 }
 
 /// Carries out the changes of one write in one transaction, all or none.
-pub(super) async fn whole(
+pub(super) async fn atomic(
     pool: &Pool,
     clock: &Clock,
     write: &Write,
     terms: &Terms,
-) -> Result<(Vec<Done>, Added), Failure> {
+) -> Result<(Vec<WriteResult>, Added), Failure> {
     let Write { caller, provenance, changes, sequence: _ } = write;
     let mut group = Group::begin(pool, clock, &caller.tenant, &changes.iter().collect::<Vec<_>>()).await?;
     // After the locks: of another's request for the same names, which has been carried out then.
     let now = clock.now();
-    if let Some(once) = &terms.once
-        && let Some(done) = requests::answered(&mut group.tx, &caller.principal, once, now).await?
+    if let Some(idempotency) = &terms.idempotency
+        && let Some(done) = requests::answered(&mut group.tx, &caller.principal, idempotency, now).await?
     {
         return Ok((done, Added::default()));
     }
@@ -64,14 +65,14 @@ pub(super) async fn whole(
         group.carry_out(origin, step, &mut answers).await?;
         for (change, answer) in step.iter().zip(answers) {
             let applied = answer.map_err(|refusal| refuse::of_change(done.len(), refusal))?;
-            done.push(Done::of(change.kind(), applied));
+            done.push(result_of(change.kind(), applied));
         }
     }
     if terms.validate_only {
         return Ok((done, Added::default()));
     }
-    if let Some(once) = &terms.once {
-        requests::remember(&mut group.tx, &caller.principal, once, &done, now).await?;
+    if let Some(idempotency) = &terms.idempotency {
+        requests::remember(&mut group.tx, &caller.principal, idempotency, &done, now).await?;
     }
     let added = group.commit().await?;
     Ok((done, added))

@@ -1,15 +1,16 @@
 //! Owns how the changes of a write follow each other, and what goes with a deleted thing. Decides nothing: plans do.
 
 use domain::{Condition, Reference, State};
+use proto::convert::WriteResult;
 use serve::Refusal;
 
 use super::failure::Failure;
 use super::tables::Tables;
 use super::writer::Transaction;
+use crate::atomic::{Terms, result_of};
 use crate::change::{Applied, Change, Origin, Plan, Write};
 use crate::store::Direction;
 use crate::store::facts::Facts as _;
-use crate::whole::{Done, Terms};
 use crate::{delete, refuse};
 
 /// Names of dependents that are read at once.
@@ -34,22 +35,22 @@ impl Transaction<'_> {
     }
 
     /// Carries out the changes of a write, all or none.
-    pub(super) fn write_whole(&mut self, write: Write, terms: &Terms) -> Result<Vec<Done>, Failure> {
-        let Terms { validate_only, once } = terms;
+    pub(super) fn write_atomic(&mut self, write: Write, terms: &Terms) -> Result<Vec<WriteResult>, Failure> {
+        let Terms { validate_only, idempotency } = terms;
         let (caller, now) = (write.caller.clone(), self.clock().now());
-        if let Some(once) = once
-            && let Some(done) = self.tables(&caller.tenant).answered(&caller.principal, once, now)?
+        if let Some(idempotency) = idempotency
+            && let Some(done) = self.tables(&caller.tenant).answered(&caller.principal, idempotency, now)?
         {
             return Ok(done);
         }
         let done = if *validate_only { self.undone(|this| this.all(write)) } else { self.all(write) }?;
-        if let Some(once) = once {
-            self.tables(&caller.tenant).remember(&caller.principal, once, &done, now)?;
+        if let Some(idempotency) = idempotency {
+            self.tables(&caller.tenant).remember(&caller.principal, idempotency, &done, now)?;
         }
         Ok(done)
     }
 
-    fn all(&mut self, write: Write) -> Result<Vec<Done>, Failure> {
+    fn all(&mut self, write: Write) -> Result<Vec<WriteResult>, Failure> {
         let Write { caller, provenance, changes, sequence: _ } = write;
         let clock = self.clock().clone();
         let origin = Origin { caller: &caller, provenance: &provenance, clock: &clock };
@@ -57,7 +58,7 @@ impl Transaction<'_> {
         for (number, change) in changes.into_iter().enumerate() {
             let kind = change.kind();
             match self.change(origin, change) {
-                Ok(applied) => done.push(Done::of(kind, applied)),
+                Ok(applied) => done.push(result_of(kind, applied)),
                 Err(Failure::Refused(refusal)) => return Err(refuse::of_change(number, refusal).into()),
                 Err(failure) => return Err(failure),
             }

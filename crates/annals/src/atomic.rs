@@ -1,15 +1,12 @@
 //! `annals write`: many changes, all or none.
 
-use std::{
-    io::{self, Read as _},
-    path::{Path, PathBuf},
+use gateway::json as http;
+use proto::{
+    convert::{WriteResult, write_result},
+    things::v1::WriteThingsRequest,
 };
 
-use anyhow::Context as _;
-use gateway::json as http;
-use proto::things::v1::{WriteOutcome, WriteResult, WriteThingsRequest};
-
-use crate::{client::Client, render};
+use crate::{client::Client, render, write::Text};
 
 /// Change many things and relationships, all or none.
 ///
@@ -26,7 +23,7 @@ Examples:
   echo '{\"changes\":[{\"put_thing\":{\"url\":\"/example.com/hello\",\"type\":\"Note\"}}]}' | annals write -")]
 pub(crate) struct Args {
     /// A file of JSON; - is standard input.
-    file: PathBuf,
+    file: String,
 
     /// Keep nothing: only say what would happen, or why it would be refused.
     #[arg(long)]
@@ -44,16 +41,17 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Result<()> {
     let Args { file, validate_only, request_id, cause } = args;
-    let given = http::read_write(&read(&file)?)?;
+    let text = if file == "-" { Text::Input } else { Text::File(file) }.read()?;
+    let given = http::read_write(text.as_bytes())?;
     let validate_only = validate_only || given.validate_only;
     let request = WriteThingsRequest { validate_only, request_id, cause, ..given };
     let answer = client.things().write_things(request).await?.into_inner();
     if is_json {
-        render::document(&http::written(&answer));
+        render::document(&http::written(answer)?);
         return Ok(());
     }
-    for result in &answer.results {
-        println!("{}", line(result));
+    for result in answer.results {
+        println!("{}", line(&write_result(result)?));
     }
     if validate_only {
         println!("nothing was kept: it was only validated");
@@ -61,26 +59,8 @@ pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Re
     Ok(())
 }
 
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    if file.as_os_str() == "-" {
-        let mut bytes = Vec::new();
-        io::stdin().read_to_end(&mut bytes).context("standard input cannot be read")?;
-        return Ok(bytes);
-    }
-    std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))
-}
-
 /// What happened to one name.
-fn line(result: &WriteResult) -> String {
-    let key = result.key.clone().unwrap_or_default();
-    let variant = if key.variant.is_empty() { String::new() } else { format!("#{}", key.variant) };
-    let outcome = match result.outcome() {
-        WriteOutcome::Unspecified => "unknown",
-        WriteOutcome::Created => "created",
-        WriteOutcome::Replaced => "replaced",
-        WriteOutcome::Unchanged => "unchanged",
-        WriteOutcome::Deleted => "deleted",
-    };
-    let space = if result.ulid.is_empty() { "" } else { "  " };
-    format!("{outcome:<9}  {}/{}{variant}{space}{}", key.ns, key.id, result.ulid)
+fn line(WriteResult { key, kind: _, effect, ulid }: &WriteResult) -> String {
+    let ulid = ulid.map(|ulid| format!("  {ulid}")).unwrap_or_default();
+    format!("{:<9}  {key}{ulid}", effect.as_str())
 }

@@ -19,7 +19,7 @@ use crate::index::Error;
 const BLOCK: usize = 128;
 
 /// The parts of a plan on the disk.
-pub(super) struct Legs<'a> {
+pub(super) struct PostingLists<'a> {
     plan: &'a Plan<'a>,
     /// Of each part.
     weights: &'a [Bm25Weight],
@@ -29,21 +29,21 @@ pub(super) struct Legs<'a> {
 }
 
 /// The documents of one file that have a part, one after the other.
-pub(super) struct Leg {
+pub(super) struct Postings {
     /// The place of the part in the plan.
     pub(super) part: usize,
     /// No document gets more.
-    pub(super) most: f32,
+    pub(super) max_score: f32,
     documents: Documents,
 }
 
 enum Documents {
-    Term(Box<Postings>),
+    Term(Box<OfTerm>),
     Phrase(Box<dyn Scorer>),
 }
 
 /// The documents that have a term.
-struct Postings {
+struct OfTerm {
     block: BlockSegmentPostings,
     /// Where in the block.
     at: usize,
@@ -51,7 +51,7 @@ struct Postings {
     weight: Bm25Weight,
 }
 
-impl<'a> Legs<'a> {
+impl<'a> PostingLists<'a> {
     /// `weights`: of the parts of the plan.
     pub(super) fn new(
         plan: &'a Plan<'a>,
@@ -68,11 +68,11 @@ impl<'a> Legs<'a> {
     }
 
     /// What has them in the file of this number.
-    pub(super) fn in_file(&self, number: usize, reader: &SegmentReader, file: &File) -> Result<Vec<Leg>, Error> {
-        let mut legs = Vec::new();
+    pub(super) fn in_file(&self, number: usize, reader: &SegmentReader, file: &File) -> Result<Vec<Postings>, Error> {
+        let mut lists = Vec::new();
         for ((place, part), weight) in self.plan.parts().enumerate().zip(self.weights) {
             let Some(words) = file.words(part.field) else { continue };
-            let (documents, most) = if let Some(phrase) = &self.phrases[place] {
+            let (documents, max_score) = if let Some(phrase) = &self.phrases[place] {
                 (Documents::Phrase(phrase.scorer(reader, part.weight)?), weight.max_score())
             } else {
                 let known = self.statistics.known(part.field, &part.terms[0])?;
@@ -81,18 +81,18 @@ impl<'a> Legs<'a> {
                 let mut block = block.map_err(TantivyError::from)?;
                 // Of a whole block the engine knows it by the lengths of that file alone, which can be too little.
                 let is_one_block = (block.doc_freq() as usize) < BLOCK;
-                let most =
+                let max_score =
                     if is_one_block { block.block_max_score(&words.lengths, weight) } else { weight.max_score() };
-                let postings = Postings { block, at: 0, lengths: words.lengths.clone(), weight: weight.clone() };
-                (Documents::Term(Box::new(postings)), most)
+                let postings = OfTerm { block, at: 0, lengths: words.lengths.clone(), weight: weight.clone() };
+                (Documents::Term(Box::new(postings)), max_score)
             };
-            legs.push(Leg { part: place, most, documents });
+            lists.push(Postings { part: place, max_score, documents });
         }
-        Ok(legs)
+        Ok(lists)
     }
 }
 
-impl Leg {
+impl Postings {
     /// The document that it is at; after the last it is `TERMINATED`.
     pub(super) fn document(&self) -> DocId {
         match &self.documents {
@@ -131,7 +131,7 @@ impl Leg {
     pub(super) fn score(&mut self) -> f32 {
         match &mut self.documents {
             Documents::Term(postings) => {
-                let Postings { block, at, lengths, weight } = &**postings;
+                let OfTerm { block, at, lengths, weight } = &**postings;
                 weight.score(lengths.fieldnorm_id(block.doc(*at)), block.freq(*at))
             }
             Documents::Phrase(scorer) => scorer.score(),

@@ -1,16 +1,14 @@
-//! Owns how a write of many changes and its answer are on the wire. Decides nothing.
+//! Owns how a write of many changes is on the wire. Decides nothing.
 
-use domain::{Id, Invalid, Key};
+use domain::Invalid;
 use prost::Message as _;
-use proto::convert::{
-    condition, entity_kind, entity_kind_to_wire, key_to_wire, reference, relationship_body, thing_body, thing_patch,
-};
+use proto::convert::{condition, reference, relationship_body, thing_body, thing_patch};
 use proto::things::v1::{self as wire, write_change::Change as Wire};
 use sha2::{Digest as _, Sha256};
 
 use super::{condition_of_deletion, relationship_reference};
-use crate::change::{Change, Outcome};
-use crate::whole::{Done, Effect, MAX_CHANGES, Once, Terms};
+use crate::atomic::{Idempotency, MAX_CHANGES, Terms};
+use crate::change::Change;
 
 /// What is asked, and on which terms.
 pub(super) fn changes(request: wire::WriteThingsRequest) -> Result<(Vec<Change>, Terms), Invalid> {
@@ -18,11 +16,11 @@ pub(super) fn changes(request: wire::WriteThingsRequest) -> Result<(Vec<Change>,
         return Err(Invalid::new("changes", "must be 1 to 1,000"));
     }
     let is_named = !request.request_id.is_empty() && !request.validate_only;
-    let once = is_named.then(|| Once {
+    let idempotency = is_named.then(|| Idempotency {
         request_id: request.request_id.as_str().into(),
         digest: Sha256::digest(request.encode_to_vec()).into(),
     });
-    let terms = Terms { validate_only: request.validate_only, once };
+    let terms = Terms { validate_only: request.validate_only, idempotency };
     let each = request.changes.into_iter().enumerate();
     let changes =
         each.map(|(number, given)| change(given).map_err(|invalid| invalid.within(&format!("changes[{number}]"))));
@@ -81,46 +79,4 @@ fn is_of_the_whole(request_id: &str, cause: &str) -> Result<(), Invalid> {
         }
     }
     Ok(())
-}
-
-/// On the wire, and kept for a repetition.
-pub(crate) fn result_to_wire(done: Done) -> wire::WriteResult {
-    let Done { key, kind, effect, ulid } = done;
-    let (outcome, variants, relationships) = match effect {
-        Effect::Put(Outcome::Created) => (wire::WriteOutcome::Created, 0, 0),
-        Effect::Put(Outcome::Replaced) => (wire::WriteOutcome::Replaced, 0, 0),
-        Effect::Put(Outcome::Unchanged) => (wire::WriteOutcome::Unchanged, 0, 0),
-        Effect::Deleted { variants, relationships } => (wire::WriteOutcome::Deleted, variants, relationships),
-    };
-    wire::WriteResult {
-        key: Some(key_to_wire(&key)),
-        kind: entity_kind_to_wire(kind).into(),
-        outcome: outcome.into(),
-        ulid: ulid.map(|ulid| ulid.to_string()).unwrap_or_default(),
-        deleted_variants: variants as i32,
-        deleted_relationships: relationships as i32,
-    }
-}
-
-/// One that was kept.
-pub(crate) fn result_of_wire(result: wire::WriteResult) -> Result<Done, Invalid> {
-    let wire::WriteResult { key, kind, outcome, ulid, deleted_variants, deleted_relationships } = result;
-    let key = key.ok_or_else(|| Invalid::new("key", "is required"))?;
-    let key = Key { ns: key.ns.parse()?, id: Id::from_canonical(&key.id)?, variant: parse_variant(&key.variant)? };
-    let kind = entity_kind("kind", kind)?.unwrap_or_default();
-    let effect = match wire::WriteOutcome::try_from(outcome) {
-        Ok(wire::WriteOutcome::Created) => Effect::Put(Outcome::Created),
-        Ok(wire::WriteOutcome::Replaced) => Effect::Put(Outcome::Replaced),
-        Ok(wire::WriteOutcome::Unchanged) => Effect::Put(Outcome::Unchanged),
-        Ok(wire::WriteOutcome::Deleted) => {
-            Effect::Deleted { variants: deleted_variants as usize, relationships: deleted_relationships as usize }
-        }
-        Ok(wire::WriteOutcome::Unspecified) | Err(_) => return Err(Invalid::new("outcome", "is required")),
-    };
-    let ulid = (!ulid.is_empty()).then(|| ulid.parse()).transpose();
-    Ok(Done { key, kind, effect, ulid: ulid.map_err(|_| Invalid::new("ulid", "must be a ULID"))? })
-}
-
-fn parse_variant(variant: &str) -> Result<domain::Variant, Invalid> {
-    if variant.is_empty() { Ok(domain::Variant::canonical()) } else { variant.parse() }
 }

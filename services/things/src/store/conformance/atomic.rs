@@ -2,11 +2,12 @@
 
 use domain::Condition;
 use proto::common::v1::Reason;
+use proto::convert::{Effect, WriteResult};
 use serve::{Caller, Refusal};
 
 use super::bed::{Bed, call, edge, keyed, name, note, owner};
-use crate::change::{Change, Outcome};
-use crate::whole::{Done, Effect, Once, REMEMBERED_MILLIS, Terms};
+use crate::atomic::{Idempotency, REMEMBERED_MILLIS, Terms};
+use crate::change::Change;
 
 fn thing(named: &str, text: &str) -> Change {
     thing_if(named, text, Condition::None)
@@ -26,18 +27,21 @@ fn deletion(named: &str) -> Change {
 
 /// Asked by this id.
 fn once(request_id: &str, asked: u8) -> Terms {
-    Terms { validate_only: false, once: Some(Once { request_id: request_id.into(), digest: [asked; 32] }) }
+    Terms {
+        validate_only: false,
+        idempotency: Some(Idempotency { request_id: request_id.into(), digest: [asked; 32] }),
+    }
 }
 
-async fn write(bed: &Bed, changes: Vec<Change>) -> Result<Vec<Done>, Refusal> {
+async fn write(bed: &Bed, changes: Vec<Change>) -> Result<Vec<WriteResult>, Refusal> {
     write_as(bed, &owner(), changes, Terms::default()).await
 }
 
-async fn write_as(bed: &Bed, who: &Caller, changes: Vec<Change>, terms: Terms) -> Result<Vec<Done>, Refusal> {
+async fn write_as(bed: &Bed, who: &Caller, changes: Vec<Change>, terms: Terms) -> Result<Vec<WriteResult>, Refusal> {
     bed.things.write_things(call(who), changes, terms).await
 }
 
-fn effects(done: &[Done]) -> Vec<(String, Effect)> {
+fn effects(done: &[WriteResult]) -> Vec<(String, Effect)> {
     done.iter().map(|done| (done.key.to_string(), done.effect)).collect()
 }
 
@@ -54,14 +58,13 @@ pub(crate) async fn a_write_changes_things_and_relationships_in_order(bed: Bed) 
         deletion("onet/b"),
     ];
     let done = write(&bed, changes).await.unwrap();
-    let put = Effect::Put;
     let deleted = |relationships| Effect::Deleted { variants: 0, relationships };
     let expected = [
-        ("onet/a", put(Outcome::Created)),
-        ("onet/b", put(Outcome::Created)),
-        ("onet/r", put(Outcome::Created)),
-        ("onet/a", put(Outcome::Replaced)),
-        ("onet/old", put(Outcome::Unchanged)),
+        ("onet/a", Effect::Created),
+        ("onet/b", Effect::Created),
+        ("onet/r", Effect::Created),
+        ("onet/a", Effect::Replaced),
+        ("onet/old", Effect::Unchanged),
         ("onet/gone", deleted(0)),
         ("onet/b", deleted(1)),
     ];
@@ -103,13 +106,13 @@ pub(crate) async fn a_change_sees_those_before_it(bed: Bed) {
     assert_eq!(write(&bed, stale).await.unwrap_err().reason, Reason::EtagStale);
     let created = vec![deletion("onet/a"), thing_if("onet/a", "three", Condition::CreateOnly)];
     let done = write(&bed, created).await.unwrap();
-    assert_eq!(done[1].effect, Effect::Put(Outcome::Created));
+    assert_eq!(done[1].effect, Effect::Created);
     assert!(done[0].ulid < done[1].ulid && etag.0 < done[0].ulid.unwrap());
 }
 
 pub(crate) async fn a_write_that_is_only_validated_keeps_nothing(bed: Bed) {
     bed.put("onet/a", "one").await;
-    let terms = || Terms { validate_only: true, once: None };
+    let terms = || Terms { validate_only: true, idempotency: None };
     let changes = || vec![thing("onet/b", "two"), link("onet/r", "onet/a", "onet/b"), deletion("onet/a")];
     let trial = write_as(&bed, &owner(), changes(), terms()).await.unwrap();
     assert!(trial.iter().all(|done| done.ulid.is_none()));
@@ -137,13 +140,13 @@ pub(crate) async fn a_request_id_is_its_principals_and_for_a_day(bed: Bed) {
     let first = write_as(&bed, &owner(), changes(), once("r1", 1)).await.unwrap();
     bed.put("onet/a", "two").await;
     let others = write_as(&bed, &somebody, changes(), once("r1", 2)).await.unwrap();
-    assert_eq!(others[0].effect, Effect::Put(Outcome::Replaced));
+    assert_eq!(others[0].effect, Effect::Replaced);
     bed.put("onet/a", "two").await;
     bed.clock.advance(REMEMBERED_MILLIS - 2_000);
     assert_eq!(write_as(&bed, &owner(), changes(), once("r1", 1)).await.unwrap(), first);
     bed.clock.advance(4_000);
     let later = write_as(&bed, &owner(), changes(), once("r1", 3)).await.unwrap();
-    assert_eq!(later[0].effect, Effect::Put(Outcome::Replaced));
+    assert_eq!(later[0].effect, Effect::Replaced);
 }
 
 pub(crate) async fn a_refused_request_is_not_remembered(bed: Bed) {

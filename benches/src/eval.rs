@@ -17,7 +17,7 @@ use proto::{
 };
 use tonic::transport::{Channel, Endpoint};
 
-use crate::server::Server;
+use crate::{recall, server::Server};
 
 /// Hits that count.
 const K: usize = 10;
@@ -54,6 +54,7 @@ pub(crate) async fn run(onet: &Path, model: Option<&Path>) -> anyhow::Result<()>
         let embedder = model.to_str().context("the model's directory has a name in UTF-8")?;
         let by_model = By { name: "MiniLM", embedder, semantic_floor: 0.59, related_floor: 0.55 };
         missed.extend(measure(onet, &by_model, &titles, &related).await?);
+        missed.extend(recall::measure(onet, model).await?);
     }
     anyhow::ensure!(missed.is_empty(), "{}", missed.join("; "));
     Ok(())
@@ -190,10 +191,10 @@ async fn arrive(server: &Server, mut client: SearchServiceClient<Channel>) -> an
 /// As `docs/onet.md` says it, but with the title by itself.
 async fn import(server: &Server, file: &Path) -> anyhow::Result<()> {
     let arguments = ["--id", "{O*NET-SOC Code}", "--content", "{Description}", "--data", "Title"];
-    server.import("Occupation", &arguments, file).await
+    server.import("onet", "Occupation", &arguments, file).await
 }
 
-fn rows(file: &Path) -> anyhow::Result<Vec<Vec<String>>> {
+pub(crate) fn rows(file: &Path) -> anyhow::Result<Vec<Vec<String>>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(text.lines().skip(1).map(|line| line.split('\t').map(str::to_owned).collect()).collect())
 }

@@ -37,7 +37,7 @@ pub(crate) async fn run(onet: &Path) -> anyhow::Result<Report> {
 async fn annals(file: &Path, rows: &[Vec<&str>]) -> anyhow::Result<f64> {
     let server = Server::start().await?;
     let start = Instant::now();
-    server.import("Task", &["--id", "tasks/{Task ID}", "--content", "{Task}"], file).await?;
+    server.import("onet", "Task", &["--id", "tasks/{Task ID}", "--content", "{Task}"], file).await?;
     let last = rows.last().context("tasks.tsv has rows")?[1];
     let history = format!("{}/onet/tasks/{last}?view=history", server.url()).parse()?;
     body(http_client().get(history).await?).await?;

@@ -17,6 +17,7 @@ mod import;
 #[path = "../../tests/harness/load.rs"]
 mod load;
 mod ready;
+mod recall;
 mod reopen;
 mod report;
 #[expect(unreachable_pub, reason = "the harness has it too")]

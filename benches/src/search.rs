@@ -1,5 +1,6 @@
 //! Searches over gRPC among the occupations and tasks of O*NET, for each way of looking: how many a second, and how long the
-//! slowest take; against reading one thing by its name. And whether each of many writes is found by the search that waits for it.
+//! slowest take; against reading one thing by its name. Whether each of many writes is found by the search that waits for it, and
+//! how soon a killed server answers again among five times as many.
 
 use std::{
     path::Path,
@@ -23,12 +24,13 @@ use crate::{
 const ROUND: Duration = Duration::from_secs(10);
 /// Searches at a time.
 const AT_A_TIME: usize = 4;
+/// How often O*NET is there, in a namespace each, where a server is started on it.
+const COPIES: usize = 5;
+const LONGEST_START: Duration = Duration::from_mins(2);
 
 pub(crate) async fn run(onet: &Path, writes: usize) -> anyhow::Result<Report> {
     let server = Server::start().await?;
-    let occupations = ["--id", "{O*NET-SOC Code}", "--content", "{Description}", "--data", "Title"];
-    server.import("Occupation", &occupations, &onet.join("occupations.tsv")).await?;
-    server.import("Task", &["--id", "tasks/{Task ID}", "--content", "{Task}"], &onet.join("tasks.tsv")).await?;
+    import(&server, onet, "onet").await?;
     let channel = Endpoint::new(server.url())?.tcp_nodelay(true).connect().await?;
     let mut report = Report::default();
     let fresh = freshness(&channel, writes).await?;
@@ -50,7 +52,64 @@ pub(crate) async fn run(onet: &Path, writes: usize) -> anyhow::Result<Report> {
         });
     }
     report.push(fresh);
+    report.push(reopened(server, onet, &titles).await?);
     Ok(report)
+}
+
+/// The occupations and the tasks.
+async fn import(server: &Server, onet: &Path, ns: &str) -> anyhow::Result<()> {
+    let occupations = ["--id", "{O*NET-SOC Code}", "--content", "{Description}", "--data", "Title"];
+    server.import(ns, "Occupation", &occupations, &onet.join("occupations.tsv")).await?;
+    server.import(ns, "Task", &["--id", "tasks/{Task ID}", "--content", "{Task}"], &onet.join("tasks.tsv")).await
+}
+
+/// From the start of a server that was killed until a search by both that waits for the newest write is answered.
+async fn reopened(mut server: Server, onet: &Path, titles: &[String]) -> anyhow::Result<Row> {
+    for copy in 1..COPIES {
+        import(&server, onet, &format!("onet{copy}")).await?;
+    }
+    let channel = Endpoint::new(server.url())?.tcp_nodelay(true).connect().await?;
+    let newest = put(&mut ThingsServiceClient::new(channel.clone()), "newest").await?;
+    let request =
+        SearchRequest { query: titles[0].clone(), mode: Mode::Hybrid.into(), wait_for: newest, ..Default::default() };
+    let before = until_answered(&server, &request).await?;
+    server.end()?;
+    let started = Instant::now();
+    server.restart()?;
+    let after = until_answered(&server, &request).await?;
+    let seconds = started.elapsed().as_secs_f64();
+    anyhow::ensure!(after == before, "after a kill something else is found");
+    Ok(Row {
+        what: format!(
+            "{} texts and vectors: killed, and a search by both that waits for the newest write answers",
+            COPIES * 20_281
+        ),
+        ours: format!("{seconds:.2} s"),
+        baseline: "1 s, the limit".into(),
+        ratio: 1.0 / seconds,
+        bounds: Some((1.0, 1.0)),
+    })
+}
+
+/// What is found, once the server answers and is as far as the search waits for.
+async fn until_answered(server: &Server, request: &SearchRequest) -> anyhow::Result<Vec<(Option<Key>, f64)>> {
+    let started = Instant::now();
+    while started.elapsed() < LONGEST_START {
+        if let Ok(channel) = Endpoint::new(server.url())?.tcp_nodelay(true).connect().await
+            && let Ok(answer) = SearchServiceClient::new(channel).search(request.clone()).await
+        {
+            return Ok(answer.into_inner().hits.into_iter().map(|hit| (hit.key, hit.score)).collect());
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    anyhow::bail!("no search was answered within {} s", LONGEST_START.as_secs())
+}
+
+/// Puts a thing by that name, with its name as its content; says its ULID.
+async fn put(things: &mut ThingsServiceClient<Channel>, id: &str) -> anyhow::Result<String> {
+    let key = Some(Key { ns: "fresh".into(), id: id.into(), ..Key::default() });
+    let thing = Some(Thing { key, r#type: "Note".into(), content: Some(format!("fresh{id}")), ..Thing::default() });
+    Ok(things.put_thing(PutThingRequest { thing, ..PutThingRequest::default() }).await?.into_inner().etag)
 }
 
 fn titles(file: &Path) -> anyhow::Result<Vec<String>> {
@@ -64,16 +123,13 @@ async fn freshness(channel: &Channel, writes: usize) -> anyhow::Result<Row> {
         (ThingsServiceClient::new(channel.clone()), SearchServiceClient::new(channel.clone()));
     let mut took = Vec::with_capacity(writes);
     for number in 0..writes {
-        let key = Some(Key { ns: "fresh".into(), id: number.to_string(), ..Key::default() });
-        let content = Some(format!("fresh{number}"));
-        let thing = Some(Thing { key, r#type: "Note".into(), content, ..Thing::default() });
-        let written = things.put_thing(PutThingRequest { thing, ..PutThingRequest::default() }).await?.into_inner();
+        let wait_for = put(&mut things, &number.to_string()).await?;
         let start = Instant::now();
         let request = SearchRequest {
             query: format!("fresh{number}"),
             mode: Mode::Hybrid.into(),
             top_k: 1,
-            wait_for: written.etag,
+            wait_for,
             ..SearchRequest::default()
         };
         let hits = search.search(request).await?.into_inner().hits;

@@ -97,10 +97,16 @@ impl Server {
         anyhow::bail!("annals was not ready within 30 s")
     }
 
-    /// `annals import` into the namespace `onet`, with more arguments.
-    pub(crate) async fn import(&self, thing_type: &str, arguments: &[&str], file: &Path) -> anyhow::Result<()> {
+    /// `annals import` into the namespace `ns`, with more arguments.
+    pub(crate) async fn import(
+        &self,
+        ns: &str,
+        thing_type: &str,
+        arguments: &[&str],
+        file: &Path,
+    ) -> anyhow::Result<()> {
         let status = tokio::process::Command::new(sibling("annals")?)
-            .args(["import", "--server", &self.url(), "--ns", "onet", "--type", thing_type])
+            .args(["import", "--server", &self.url(), "--ns", ns, "--type", thing_type])
             .args(arguments)
             .arg(std::path::absolute(file)?)
             .current_dir(self.dir.path())

@@ -152,7 +152,7 @@ fn shares(count: usize) -> Vec<usize> {
 }
 
 /// In sixteen sums, which the processor adds at once.
-fn dot(one: &[f32], other: &[f32]) -> f32 {
+pub(crate) fn dot(one: &[f32], other: &[f32]) -> f32 {
     let mut sums = [0.0; 16];
     for (one, other) in one.chunks_exact(16).zip(other.chunks_exact(16)) {
         for (at, sum) in sums.iter_mut().enumerate() {

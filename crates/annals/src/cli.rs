@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::{
     aggregate, archive, atomic,
     client::{Client, Connection},
-    delete, diff, embedder, events, get, history, import, key, link, list, migrate, namespace, patch, put, search,
-    serving, takeover,
+    count, delete, diff, embedder, events, get, history, import, key, link, list, migrate, namespace, patch, put,
+    restore, search, serving, takeover,
 };
 
 /// The current state, the whole history and the meaning of everything that has a name.
@@ -39,7 +39,9 @@ enum Command {
     Put(At<put::Args>),
     Patch(At<patch::Args>),
     Delete(At<delete::Args>),
+    Restore(At<restore::Args>),
     List(At<list::Args>),
+    Count(At<count::Args>),
     Search(At<search::Args>),
     Similar(At<search::Similar>),
     Link(At<link::Args>),
@@ -103,7 +105,9 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Put(at) => at.run(put::run).await?,
         Command::Patch(at) => at.run(patch::run).await?,
         Command::Delete(at) => at.run(delete::run).await?,
+        Command::Restore(at) => at.run(restore::run).await?,
         Command::List(at) => at.run(list::run).await?,
+        Command::Count(at) => at.run(count::run).await?,
         Command::Search(at) => at.run(search::run).await?,
         Command::Similar(at) => at.run(search::run_similar).await?,
         Command::Link(at) => at.run(link::run).await?,

@@ -1,46 +1,54 @@
-//! `annals list`: the things of one namespace.
+//! `annals list`: the things of one namespace, or of many.
 
 use std::str::FromStr;
 
 use anyhow::bail;
-use domain::{AsOf, TypeName, url};
+use domain::{AsOf, url};
 use proto::{
     convert::{as_of_to_wire, canonical_key},
     events::v1::{ListStatesAtRequest, state::State},
     things::v1::{ListThingsRequest, Thing},
 };
 
-use crate::{client::Client, name::NamespaceName, render};
+use crate::{client::Client, conditions::Conditions, name::NamespaceName, render};
 
 /// The most things that one page may have.
 const PAGE: usize = 1_000;
 
-/// List the things of a namespace by id, as they are or as they were.
+/// List things, as they are or as they were.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   annals list onet/
   annals list onet/ --type Occupation --limit all
-  annals list github.com/repos/ --json
+  annals list --under github.com/ --where /language=Rust --json
+  annals list onet/ --order-by 'updated_at desc' --limit 10
   annals list onet/ --at 2026-01-31T09:30:00Z")]
 pub(crate) struct Args {
-    /// The namespace: onet/, /github.com/repos/.
+    /// The namespace: onet/, /github.com/repos/. Without it all that there are.
     #[arg(value_name = "NS/")]
-    ns: NamespaceName,
+    ns: Option<NamespaceName>,
 
-    /// Only things of this type.
-    #[arg(long)]
-    r#type: Option<TypeName>,
+    /// Of this namespace and of those under it.
+    #[arg(long, value_name = "NS/", conflicts_with = "ns")]
+    under: Option<NamespaceName>,
 
-    /// As of a time (RFC 3339) or the ULID of a mutation, inclusive.
-    #[arg(long, value_name = "TIME|ULID")]
+    #[command(flatten)]
+    conditions: Conditions,
+
+    /// The order: id, or within a namespace updated_at or 'updated_at desc', which is the last change first.
+    #[arg(long, value_name = "ORDER", default_value = "id")]
+    order_by: String,
+
+    /// As of a time (RFC 3339) or the ULID of a mutation, inclusive; of one namespace, by id, all or of one type.
+    #[arg(long, value_name = "TIME|ULID", requires = "ns")]
     at: Option<AsOf>,
 
     /// How many, or all.
     #[arg(long, default_value = "50")]
     limit: Limit,
 
-    /// The `next_page_token` of a list before, with the same namespace, type and time.
+    /// The `next_page_token` of a list before, with the same namespace, conditions, order and time.
     #[arg(long, default_value = "", hide_default_value = true)]
     page_token: String,
 }
@@ -70,21 +78,26 @@ impl Limit {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Result<()> {
-    let Args { ns: NamespaceName(ns), r#type, at, limit, mut page_token } = args;
-    let word = r#type.map(|word| word.to_string()).unwrap_or_default();
+    let Args { ns, under, conditions, order_by, at, limit, mut page_token } = args;
+    if at.is_some() && (conditions.are_of_the_present() || order_by != "id") {
+        bail!("--at goes with --type only: the past is listed by id");
+    }
+    let (ns, ns_prefix) = (NamespaceName::or_empty(ns), NamespaceName::or_empty(under));
     let mut listed: Vec<Thing> = Vec::new();
     loop {
         let page_size = limit.page_size(listed.len());
         let (things, next_page_token) = match at {
             None => {
-                let request = ListThingsRequest { ns: ns.to_string(), r#type: word.clone(), page_size, page_token };
+                let (ns, ns_prefix, order_by) = (ns.clone(), ns_prefix.clone(), order_by.clone());
+                let request =
+                    ListThingsRequest { ns, ns_prefix, order_by, page_size, page_token, ..conditions.request() };
                 let page = client.things().list_things(request).await?.into_inner();
                 (page.things, page.next_page_token)
             }
             Some(as_of) => {
                 let request = ListStatesAtRequest {
-                    ns: ns.to_string(),
-                    r#type: word.clone(),
+                    ns: ns.clone(),
+                    r#type: conditions.request().r#type,
                     as_of: Some(as_of_to_wire(as_of)),
                     page_size,
                     page_token,

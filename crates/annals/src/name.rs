@@ -38,6 +38,13 @@ impl fmt::Display for Name {
 #[derive(Clone, Debug)]
 pub(crate) struct NamespaceName(pub(crate) Namespace);
 
+impl NamespaceName {
+    /// As a request has it.
+    pub(crate) fn or_empty(given: Option<Self>) -> String {
+        given.map(|Self(ns)| ns.to_string()).unwrap_or_default()
+    }
+}
+
 impl FromStr for NamespaceName {
     type Err = Invalid;
 

@@ -80,6 +80,45 @@ impl FieldFilter {
     }
 }
 
+impl FieldFilter {
+    /// Whether it holds of `data`, or of a thing that has none.
+    pub fn holds(&self, data: Option<&Json>) -> bool {
+        let names: Vec<String> = self.path.names().collect();
+        let has = |fulfils: &dyn Fn(&Scalar) -> bool| data.is_some_and(|data| has_scalar(data, &names, fulfils));
+        match &self.test {
+            FieldTest::Exists => data.is_some_and(|data| has_value(data, &names)),
+            FieldTest::Absent => !data.is_some_and(|data| has_value(data, &names)),
+            FieldTest::AnyOf(values) => has(&|scalar| values.contains(scalar)),
+            FieldTest::Within { from, until } => has(&|scalar| {
+                from.as_ref().is_none_or(|from| from.is_at_most(scalar))
+                    && until.as_ref().is_none_or(|until| scalar.is_alike(until) && !until.is_at_most(scalar))
+            }),
+        }
+    }
+}
+
+/// Whether there is something behind these names, in one of the items where there is an array.
+fn has_value(value: &Json, names: &[String]) -> bool {
+    let Some((first, rest)) = names.split_first() else { return true };
+    match value {
+        Json::Object(members) => members.iter().any(|(name, value)| **name == **first && has_value(value, rest)),
+        Json::Array(items) => items.iter().any(|item| has_value(item, names)),
+        _ => false,
+    }
+}
+
+/// Whether one of the values without parts that are there fulfils this.
+fn has_scalar(value: &Json, names: &[String], fulfils: &dyn Fn(&Scalar) -> bool) -> bool {
+    match (value, names.split_first()) {
+        (Json::Array(items), _) => items.iter().any(|item| has_scalar(item, names, fulfils)),
+        (Json::Object(members), Some((first, rest))) => {
+            members.iter().any(|(name, value)| **name == **first && has_scalar(value, rest, fulfils))
+        }
+        (_, Some(_)) => false,
+        (value, None) => Scalar::of(value).is_ok_and(|scalar| fulfils(&scalar)),
+    }
+}
+
 /// Both bounds are numbers, or both strings.
 fn within(from: Option<Scalar>, until: Option<Scalar>) -> Result<FieldTest, Invalid> {
     let is_ordered = |bound: &Option<Scalar>| !matches!(bound, Some(Scalar::Null | Scalar::Bool(_)));
@@ -132,6 +171,11 @@ impl FieldPath {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The names on the way.
+    fn names(&self) -> impl Iterator<Item = String> {
+        self.0.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~"))
+    }
 }
 
 impl FromStr for FieldPath {
@@ -169,6 +213,19 @@ impl Scalar {
             }
         }
     }
+
+    fn is_alike(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+
+    /// Whether both are of one kind, and this comes no later.
+    fn is_at_most(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(one), Self::Number(other)) => one <= other,
+            (Self::String(one), Self::String(other)) => one <= other,
+            _ => false,
+        }
+    }
 }
 
 impl FromStr for Scalar {
@@ -202,6 +259,55 @@ mod tests {
 
     fn test(text: &str) -> FieldTest {
         text.parse::<FieldFilter>().unwrap().test
+    }
+
+    const DATA: &str =
+        r#"{"city":"Berlin","year":1924.0,"tags":["a",{"b":true}],"of":{"x/y":null},"zero":-0,"none":[]}"#;
+
+    #[test]
+    fn a_condition_holds_of_the_values_of_its_field_only() {
+        let data = json::parse(DATA).unwrap();
+        let holds = |condition: &str| condition.parse::<FieldFilter>().unwrap().holds(Some(&data));
+        for condition in [
+            "/city=Berlin",
+            "/city=[\"Bonn\",\"Berlin\"]",
+            "/city>=B",
+            "/city<C",
+            "/year=1924",
+            "/year>=1924",
+            "/year<1924.5",
+            "/tags=a",
+            "/tags/b=true",
+            "/tags",
+            "/of/x~1y=null",
+            "/of",
+            "/zero=0",
+            "/zero>=0",
+            "/none",
+            "!/other",
+            "!/of/x",
+        ] {
+            assert!(holds(condition), "{condition}");
+        }
+        for condition in [
+            "/city=berlin",
+            "/city<Berlin",
+            "/cit",
+            "/year=\"1924\"",
+            "/year<1924",
+            "/year>=text",
+            "/year<text",
+            "/tags=[true,\"b\"]",
+            "/none=null",
+            "!/city",
+            "/other",
+            "/city/x",
+            "/of=null",
+        ] {
+            assert!(!holds(condition), "{condition}");
+        }
+        assert!(!"/city".parse::<FieldFilter>().unwrap().holds(None));
+        assert!("!/city".parse::<FieldFilter>().unwrap().holds(None));
     }
 
     fn string(text: &str) -> Scalar {

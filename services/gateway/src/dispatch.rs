@@ -19,7 +19,8 @@ use crate::problem::Problem;
 use crate::relay::Protocol;
 use crate::route::Route;
 use crate::{
-    Gateway, aggregate, events, html, list, namespace, openapi, reason, relationship, reply, search, tail, thing, write,
+    Gateway, aggregate, events, html, list, namespace, openapi, reason, relationship, reply, restore, search, tail,
+    thing, write,
 };
 
 /// How long after the deadline an answer of a service, which keeps the same one, may still come.
@@ -85,8 +86,24 @@ async fn answer(gateway: &Gateway, call: &Call, route: Route<'_>, body: Body) ->
             Method::PUT => namespace::put(gateway, call, ns, body).await,
             _ => Err(Problem::method_not_allowed("PUT")),
         },
+        Route::AllThings => {
+            only_read(method)?;
+            list::read_all(gateway, call).await
+        }
+        Route::Count => {
+            only_read(method)?;
+            list::count(gateway, call).await
+        }
         Route::Write => match *method {
             Method::POST => write::write(gateway, call, body).await,
+            _ => Err(Problem::method_not_allowed("POST")),
+        },
+        Route::Restore => match *method {
+            Method::POST => restore::restore(gateway, call, body).await,
+            _ => Err(Problem::method_not_allowed("POST")),
+        },
+        Route::Undelete => match *method {
+            Method::POST => restore::undelete(gateway, call, body).await,
             _ => Err(Problem::method_not_allowed("POST")),
         },
         Route::Events => match *method {

@@ -12,6 +12,7 @@ mod namespace;
 mod place;
 mod read;
 mod relationship;
+mod restore;
 mod thing;
 mod write;
 
@@ -20,6 +21,7 @@ pub(crate) use hit::read_vector;
 pub(crate) use namespace::read_namespace;
 pub(crate) use read::{Fields, Violations, parse, unknown};
 pub(crate) use relationship::read_relationship;
+pub(crate) use restore::{read_restore, read_undelete};
 pub(crate) use thing::{read_patch, read_thing};
 
 // A program that talks gRPC shows and reads the same JSON.
@@ -30,7 +32,7 @@ pub use hit::found;
 pub use mutation::{changes, mutation};
 pub use namespace::namespace;
 pub use relationship::relationship;
-pub use thing::thing;
+pub use thing::{counted, thing};
 pub use write::Writer;
 #[cfg(test)]
 pub(crate) use {event::EVENT_COLUMNS, relationship::RELATIONSHIP_MEMBERS, thing::THING_MEMBERS};

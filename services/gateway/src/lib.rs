@@ -26,6 +26,7 @@ mod reason;
 mod relationship;
 mod relay;
 mod reply;
+mod restore;
 mod route;
 mod search;
 mod tail;

@@ -5,9 +5,10 @@
 
 use std::str::FromStr;
 
-use domain::{AsOf, Invalid, Timestamp};
+use domain::{AsOf, FieldFilter, Invalid, Timestamp};
 use percent_encoding::percent_decode_str;
-use proto::common::v1::Reason;
+use proto::common::v1::{self as common, Reason};
+use proto::convert::field_filter_to_wire;
 use serve::Refusal;
 
 use crate::json;
@@ -54,9 +55,14 @@ impl Query {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The texts of a parameter that may be there several times.
-    pub(crate) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    /// The conditions on fields of data.
+    pub(crate) fn conditions(&self) -> Result<Vec<common::FieldFilter>, Invalid> {
+        let texts = self.0.iter().filter(|(name, _)| name == WHERE);
+        let filter = |(_, text): &(String, String)| {
+            let filter: Result<FieldFilter, Invalid> = text.parse();
+            filter.map(|filter| field_filter_to_wire(&filter)).map_err(|Invalid { rule, .. }| Invalid::new(WHERE, rule))
+        };
+        texts.map(filter).collect()
     }
 
     /// The text of a parameter; empty if it is not there.

@@ -17,8 +17,16 @@ pub(crate) enum Route<'a> {
     Relationship(&'a str),
     /// `/_/namespaces/{ns}`.
     Namespace(&'a str),
+    /// `/_/things`.
+    AllThings,
+    /// `/_/things:count`.
+    Count,
     /// `/_/things:write`.
     Write,
+    /// `/_/things:restore`.
+    Restore,
+    /// `/_/things:undelete`.
+    Undelete,
     /// `/_/events`.
     Events,
     /// `/_/events/aggregate`.
@@ -57,7 +65,11 @@ impl<'a> Route<'a> {
 
     fn of_ours(path: &'a str) -> Self {
         match path {
+            "things" => return Self::AllThings,
+            "things:count" => return Self::Count,
             "things:write" => return Self::Write,
+            "things:restore" => return Self::Restore,
+            "things:undelete" => return Self::Undelete,
             "events" => return Self::Events,
             "events/aggregate" => return Self::Aggregate,
             "events/tail" => return Self::Tail,
@@ -83,7 +95,11 @@ impl<'a> Route<'a> {
             Self::Things(_) | Self::Bare(_) => "/{ns}/",
             Self::Relationship(_) => "/_/relationships/{ns}/{id}",
             Self::Namespace(_) => "/_/namespaces/{ns}",
+            Self::AllThings => "/_/things",
+            Self::Count => "/_/things:count",
             Self::Write => "/_/things:write",
+            Self::Restore => "/_/things:restore",
+            Self::Undelete => "/_/things:undelete",
             Self::Events => "/_/events",
             Self::Aggregate => "/_/events/aggregate",
             Self::Tail => "/_/events/tail",
@@ -119,7 +135,11 @@ mod tests {
     #[test]
     fn what_is_not_a_thing_lives_under_an_underscore() {
         assert_eq!(Route::of("/"), Route::Landing);
+        assert_eq!(Route::of("/_/things"), Route::AllThings);
+        assert_eq!(Route::of("/_/things:count"), Route::Count);
         assert_eq!(Route::of("/_/things:write"), Route::Write);
+        assert_eq!(Route::of("/_/things:restore"), Route::Restore);
+        assert_eq!(Route::of("/_/things:undelete"), Route::Undelete);
         assert_eq!(Route::of("/_/events"), Route::Events);
         assert_eq!(Route::of("/_/events/aggregate"), Route::Aggregate);
         assert_eq!(Route::of("/_/events/tail"), Route::Tail);

@@ -4,11 +4,10 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use domain::{FieldFilter, Invalid, Namespace};
+use domain::{Invalid, Namespace};
 use http::StatusCode;
-use proto::common::v1 as common;
 use proto::common::v1::Key;
-use proto::convert::{field_filter_to_wire, similar_request, timestamp_to_wire};
+use proto::convert::{similar_request, timestamp_to_wire};
 use proto::search::v1::{CompleteRequest, Mode, SearchRequest, SearchResponse};
 
 use crate::call::Call;
@@ -65,7 +64,7 @@ pub(crate) async fn complete(gateway: &Gateway, call: &Call) -> Result<Response,
         ns: query.text_or_empty("ns"),
         ns_prefix: query.text_or_empty("ns_prefix"),
         types: words(&query, "type"),
-        fields: fields(&query)?,
+        fields: query.conditions()?,
         top_k: top_k(&query)?,
         wait_for: query.text_or_empty("wait_for"),
     };
@@ -114,7 +113,7 @@ fn request(query: &Query) -> Result<SearchRequest, Problem> {
         types: words(query, "type"),
         updated_from: query.time("updated_from")?.map(timestamp_to_wire),
         updated_until: query.time("updated_until")?.map(timestamp_to_wire),
-        fields: fields(query)?,
+        fields: query.conditions()?,
         facets: words(query, "facet"),
         top_k: top_k(query)?,
         page_token: query.text_or_empty("page_token"),
@@ -127,14 +126,6 @@ fn request(query: &Query) -> Result<SearchRequest, Problem> {
 /// By comma.
 fn words(query: &Query, name: &str) -> Vec<String> {
     query.text(name).map(|words| words.split(',').map(str::to_owned).collect()).unwrap_or_default()
-}
-
-fn fields(query: &Query) -> Result<Vec<common::FieldFilter>, Invalid> {
-    let filter = |text: &str| {
-        let filter: Result<FieldFilter, Invalid> = text.parse();
-        filter.map_err(|Invalid { rule, .. }| Invalid::new(WHERE, rule))
-    };
-    query.texts(WHERE).map(|text| filter(text).map(|filter| field_filter_to_wire(&filter))).collect()
 }
 
 /// The service takes zero for its default.

@@ -194,7 +194,8 @@ pub(crate) fn refused(problem: Problem, condition: Option<&Condition>) -> Proble
     if fails { problem.precondition_failed() } else { problem }
 }
 
-fn written(answer: &tonic::Response<Thing>) -> Response {
+/// The answer to a write of a thing.
+pub(crate) fn written(answer: &tonic::Response<Thing>) -> Response {
     let thing = answer.get_ref();
     written_as(answer, text(thing, &thing.url), &thing.url, &thing.etag)
 }

@@ -200,7 +200,10 @@ mod tests {
         r#"{"city":"Berlin","year":1924.0,"n":-3,"tags":["a",{"b":true}],"of":{"x/y":null},"zero":-0,"none":[]}"#;
 
     fn holds(condition: &str) -> bool {
-        Facts::of(DATA).fulfil(&[Wanted::of(&condition.parse().unwrap())])
+        let condition: FieldFilter = condition.parse().unwrap();
+        let holds = Facts::of(DATA).fulfil(&[Wanted::of(&condition)]);
+        assert_eq!(holds, condition.holds(json::parse(DATA).ok().as_ref()), "as things has it: {}", condition.path);
+        holds
     }
 
     #[test]

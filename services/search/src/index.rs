@@ -27,7 +27,7 @@ use domain::{Cursor, Key, TenantId};
 use proto::common::v1::Reason;
 use serve::Refusal;
 
-pub use embed::{Checked, check};
+pub use embed::{Checked, check, vectors_of};
 pub(crate) use embed::{Embedder, is_model};
 pub(crate) use filter::{Filter, Sight};
 pub(crate) use text::{Analyzer, Counted, Facet, Matching, Needs, TermScore, Texts};

@@ -31,7 +31,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub use config::{Chosen, Config, Dimension, EmbedderAt, Peers};
 use follow::{Follower, Given};
-pub use index::{Checked, check};
+pub use index::{Checked, check, vectors_of};
 use index::{Index, OfTenant, Texts};
 use moka::sync::Cache;
 use ranking::Rankings;

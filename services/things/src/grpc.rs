@@ -1,6 +1,8 @@
 //! The service on the wire: decode, verb, encode. Decides nothing.
 
 mod atomic;
+mod filter;
+mod restore;
 
 use domain::{Condition, Invalid, Provenance, Relationship, Style, Thing, TypeName, Variant, url};
 use futures::StreamExt as _;
@@ -77,20 +79,52 @@ impl ThingsService for Things {
         Ok(written(answer, &ulid.to_string(), "deleted"))
     }
 
+    async fn restore_thing(
+        &self,
+        request: Request<wire::RestoreThingRequest>,
+    ) -> Result<Response<wire::Thing>, Status> {
+        let (caller, past) = self.past_of(&request)?;
+        let wire::RestoreThingRequest { key, as_of, condition: held, request_id, cause } = request.into_inner();
+        let call = self.call(caller, request_id, cause).map_err(Refusal::from)?;
+        let reference = reference("key", key).map_err(Refusal::from)?;
+        let as_of = restore::as_of(as_of).map_err(Refusal::from)?;
+        let condition = condition(held).map_err(Refusal::from)?;
+        Ok(put_thing(self.restore_thing(call, past, reference, as_of, condition).await?))
+    }
+
+    async fn undelete_thing(
+        &self,
+        request: Request<wire::UndeleteThingRequest>,
+    ) -> Result<Response<wire::Thing>, Status> {
+        let (caller, past) = self.past_of(&request)?;
+        let wire::UndeleteThingRequest { key, request_id, cause } = request.into_inner();
+        let call = self.call(caller, request_id, cause).map_err(Refusal::from)?;
+        let reference = reference("key", key).map_err(Refusal::from)?;
+        Ok(put_thing(self.undelete_thing(call, past, reference).await?))
+    }
+
     async fn list_things(
         &self,
         request: Request<wire::ListThingsRequest>,
     ) -> Result<Response<wire::ListThingsResponse>, Status> {
-        let (_, extensions, request) = request.into_parts();
-        let wire::ListThingsRequest { ns, r#type, page_size, page_token } = request;
-        let ns = ns.parse().map_err(Refusal::from)?;
-        let thing_type = type_filter(&r#type).map_err(Refusal::from)?;
-        let page = PageRequest { size: page::size(page_size)?, token: page_token };
-        let listed = self.list_things(Caller::of(&extensions)?, ns, thing_type, &page).await?;
+        let (_, extensions, mut request) = request.into_parts();
+        let page = PageRequest { size: page::size(request.page_size)?, token: std::mem::take(&mut request.page_token) };
+        let (filter, order) = filter::of_list(request).map_err(Refusal::from)?;
+        let listed = self.list_things(Caller::of(&extensions)?, filter, order, &page).await?;
         Ok(Response::new(wire::ListThingsResponse {
             things: listed.items.into_iter().map(thing).collect(),
             next_page_token: listed.next_page_token,
         }))
+    }
+
+    async fn count_things(
+        &self,
+        request: Request<wire::CountThingsRequest>,
+    ) -> Result<Response<wire::CountThingsResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let filter = filter::of_count(request).map_err(Refusal::from)?;
+        let count = self.count_things(Caller::of(&extensions)?, filter).await?;
+        Ok(Response::new(wire::CountThingsResponse { count: count as i64 }))
     }
 
     async fn batch_get_things(

@@ -21,6 +21,7 @@ mod refuse;
 mod relationships;
 mod relay;
 mod resolve;
+mod restore;
 mod settle;
 mod sight;
 mod store;
@@ -49,8 +50,8 @@ pub async fn open(config: Config, context: &Context, events: Peer) -> anyhow::Re
     let url = things_store.unwrap_or_else(|| format!("sqlite:{}", context.data_dir.join("things/things.db").display()));
     let (clock, readiness) = (context.clock.clone(), context.readiness.clone());
     let store = store::open(&url, clock.clone(), readiness.clone(), &tasks).await?;
-    let events = EventsServiceClient::new(events);
-    let relay = Relay { outbox: store.outbox.clone(), events: events.clone(), clock, readiness };
+    let relay =
+        Relay { outbox: store.outbox.clone(), events: EventsServiceClient::new(events.clone()), clock, readiness };
     tasks.spawn("relay", |cancel| relay.run(cancel));
     let service = ThingsServiceServer::new(Things { store, clock: context.clock.clone(), events })
         .max_decoding_message_size(MAX_MESSAGE_IN)
@@ -69,7 +70,8 @@ pub async fn migrate(url: &str) -> anyhow::Result<usize> {
 struct Things {
     store: Store,
     clock: Clock,
-    events: EventsServiceClient<Peer>,
+    /// Signed with this process's credentials where a call has none.
+    events: Peer,
 }
 
 /// Who asks for a change, and what its mutations say about that.

@@ -3,13 +3,13 @@
 //! Owns how pages follow each other. Never says what there is that the caller may not see: a page may end there, and then
 //! its token is sealed.
 
-use domain::{Namespace, Style, Thing, TypeName};
+use domain::{Style, Thing};
 use serve::page::{Binding, MAX_BYTES};
 use serve::{Caller, Refusal};
 
 use crate::Things;
 use crate::page::Position;
-use crate::store::{Page, ThingQuery};
+use crate::store::{Order, Page, ThingFilter, ThingQuery};
 
 /// Which page of a list.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,20 +42,25 @@ impl<T> Listed<T> {
 }
 
 impl Things {
-    /// A page of the things of one namespace that the caller may see listed, by id, then variant.
+    /// A page of the things that the caller may see listed and that pass the filter.
     pub(crate) async fn list_things(
         &self,
         caller: &Caller,
-        ns: Namespace,
-        thing_type: Option<TypeName>,
+        filter: ThingFilter,
+        order: Order,
         page: &PageRequest,
     ) -> Result<Listed<(Thing, Style)>, Refusal> {
-        let type_name = thing_type.as_ref().map_or("", TypeName::as_str);
-        let question = ["things", ns.as_str(), type_name].map(str::as_bytes);
-        let binding = Binding::new(&caller.tenant, &question);
+        // As they are written for us: all that makes the question, and nothing else.
+        let question = format!("{filter:?} {order:?}");
+        let binding = Binding::new(&caller.tenant, &[b"things", question.as_bytes()]);
         let after = self.store.seal.position(binding, &page.token, Position::from_bytes)?;
-        let query = ThingQuery { ns, thing_type, after, limit: page.size, room: MAX_BYTES, scan: SCAN };
+        let query = ThingQuery { filter, order, after, limit: page.size, room: MAX_BYTES, scan: SCAN };
         let found = self.store.things.list(caller, query).await?;
         Ok(Listed::new(found, |next| self.store.seal.token(binding, &next.to_bytes())))
+    }
+
+    /// How many things the caller may see listed that pass the filter.
+    pub(crate) async fn count_things(&self, caller: &Caller, filter: ThingFilter) -> Result<u64, Refusal> {
+        self.store.things.count(caller, filter).await
     }
 }

@@ -4,6 +4,7 @@
 
 use domain::Timestamp;
 use proto::common::v1::Reason;
+use proto::events::v1::events_service_client::EventsServiceClient;
 use serve::Refusal;
 use serve::deadline::Deadline;
 
@@ -19,6 +20,6 @@ impl Things {
             let behind = "what was written before had not arrived at events when the deadline came";
             Err(Refusal::new(Reason::RelayBehind, behind))
         })?;
-        relay::cursor(self.events.clone(), deadline).await
+        relay::cursor(EventsServiceClient::new(self.events.clone()), deadline).await
     }
 }

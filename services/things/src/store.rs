@@ -8,6 +8,7 @@ mod conformance;
 mod encoding;
 mod facts;
 mod filling;
+mod filter;
 mod postgres;
 mod sqlite;
 
@@ -16,9 +17,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use domain::{
-    Clock, EntityKind, Id, Key, Name, Namespace, Reference, Relationship, Style, Thing, TypeName, Variant, Visibility,
-};
+use domain::{Clock, EntityKind, Key, Name, Reference, Relationship, Style, Thing, TypeName, Visibility};
 use futures::future::BoxFuture;
 use proto::convert::WriteResult;
 use serve::health::Readiness;
@@ -28,6 +27,7 @@ use ulid::Ulid;
 
 use crate::atomic::Terms;
 use crate::change::{Applied, Write};
+pub(crate) use filter::{After, Order, Scope, ThingFilter, ThingQuery};
 
 /// The future of a call to the store. It may be dropped; a write that was taken is then still carried out.
 pub(crate) type Answer<'a, T> = BoxFuture<'a, Result<T, Refusal>>;
@@ -55,8 +55,11 @@ pub(crate) trait ThingStore: Send + Sync {
     /// The visible ones of some things, at one moment, in order.
     fn read<'a>(&'a self, caller: &'a Caller, wanted: &'a Wanted) -> Answer<'a, Vec<Read>>;
 
-    /// A page of the things of one namespace that the caller may see listed, by id, then variant, as bytes.
+    /// A page of the things that the caller may see listed and that pass the filter, in the order that is asked for.
     fn list(&self, caller: &Caller, query: ThingQuery) -> Answer<'_, ThingPage>;
+
+    /// How many things the caller may see listed that pass the filter, at one moment.
+    fn count(&self, caller: &Caller, filter: ThingFilter) -> Answer<'_, u64>;
 }
 
 /// Relationships, of every tenant. They are written through [`ThingStore::write`].
@@ -165,18 +168,6 @@ pub(crate) enum Read {
     Unread,
 }
 
-/// Which things to list.
-#[derive(Clone, Debug)]
-pub(crate) struct ThingQuery {
-    pub(crate) ns: Namespace,
-    pub(crate) thing_type: Option<TypeName>,
-    pub(crate) after: Option<(Id, Variant)>,
-    pub(crate) limit: usize,
-    pub(crate) room: usize,
-    /// Rows to look at; at least one.
-    pub(crate) scan: usize,
-}
-
 /// Which relationships to list.
 #[derive(Clone, Debug)]
 pub(crate) struct RelationshipQuery {
@@ -207,7 +198,7 @@ pub(crate) struct Page<T, P> {
 }
 
 /// Some things, each with the style of its namespace.
-pub(crate) type ThingPage = Page<(Thing, Style), (Id, Variant)>;
+pub(crate) type ThingPage = Page<(Thing, Style), After>;
 /// Some relationships, each with the style of its namespace.
 pub(crate) type RelationshipPage = Page<(Relationship, Style), Name>;
 

@@ -77,7 +77,11 @@ const THING: &str = "/{ns}/{id}";
 const THINGS: &str = "/{ns}/";
 const RELATIONSHIP: &str = "/_/relationships/{ns}/{id}";
 const NAMESPACE: &str = "/_/namespaces/{ns}";
+const ALL_THINGS: &str = "/_/things";
+const COUNT: &str = "/_/things:count";
 const WRITE: &str = "/_/things:write";
+const RESTORE: &str = "/_/things:restore";
+const UNDELETE: &str = "/_/things:undelete";
 const EVENTS: &str = "/_/events";
 const SEARCH: &str = "/_/search";
 const COMPLETE: &str = "/_/complete";
@@ -153,6 +157,18 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
         Ask::get(THINGS, format!("{list}?page_size=1000")),
         Ask::get(THINGS, format!("{list}?type={}", secret.texts.r#type)),
         Ask::get(THINGS, format!("{list}?page_size=1&page_token={}", token("ListThings"))),
+        Ask::get(THINGS, format!("{list}?order_by=updated_at%20desc&visibility=private&{TIMES}")),
+        Ask::get(THINGS, format!("{list}?order_by=updated_at&where=/m={}&page_size=1000", secret.texts.data)),
+        Ask::get(THINGS, format!("{list}?code={}&visibility=unlisted", secret.texts.code)),
+        Ask::get(ALL_THINGS, format!("{ALL_THINGS}?page_size=1000&ns_prefix={ns}&{TIMES}")),
+        Ask::get(ALL_THINGS, format!("{ALL_THINGS}?page_size=1000&order_by=id&where=/m={}", secret.texts.data)),
+        Ask::get(ALL_THINGS, format!("{ALL_THINGS}?ns={ns}&type={}&visibility=private", secret.texts.r#type)),
+        Ask::get(ALL_THINGS, format!("{ALL_THINGS}?code={}", secret.texts.code)),
+        Ask::get(ALL_THINGS, format!("{ALL_THINGS}?page_size=1&page_token={}", token("ListThings"))),
+        Ask::get(COUNT, format!("{COUNT}?ns={ns}&visibility=private&{TIMES}")),
+        Ask::get(COUNT, format!("{COUNT}?ns_prefix={ns}&where=/m={}", secret.texts.data)),
+        Ask::get(COUNT, format!("{COUNT}?type={}", secret.texts.r#type)),
+        Ask::get(COUNT, format!("{COUNT}?code={}", secret.texts.code)),
         Ask::get(THINGS, format!("{list}?at={ulid}&page_size=1000")),
         Ask::get(THINGS, format!("{list}?at={ulid}&type={}", secret.texts.r#type)),
         Ask::get(THINGS, format!("{list}?at={ulid}&page_size=1&page_token={}", token("ListStatesAt"))),
@@ -227,12 +243,20 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
         asks.push(Ask::new(THING, Method::DELETE, url));
     }
     asks.push(Ask::new(route, Method::DELETE, url.clone()).header("if-match", &etag));
-    asks.push(caused(Ask::new(route, Method::DELETE, url)));
+    asks.push(caused(Ask::new(route, Method::DELETE, url.clone())));
     asks.push(Ask::new(NAMESPACE, Method::PUT, format!("/_/namespaces/{ns}")).json(r#"{"style":"literal"}"#.into()));
     let changes = format!(
         r#"{{"changes":[{{"put_thing":{{"url":"/{ns}/{id}","type":"T"}}}},{{"delete_thing":{{"url":"/{ns}/{id}"}}}},
             {{"put_relationship":{{"url":"/_/relationships/{ns}/{id}","type":"T","from":"/{ns}/{id}","to":"/{ns}/{id}"}}}}]}}"#
     );
+    if !is_relationship {
+        let restored = |rest: &str| format!(r#"{{"url":"{url}"{rest}}}"#);
+        let was = restored(&format!(r#","at":"{ulid}""#));
+        asks.push(caused(Ask::new(RESTORE, Method::POST, RESTORE.to_owned()).json(was)));
+        let was = restored(r#","at":"2020-01-01T00:00:00Z","condition":{"update_only":true}"#);
+        asks.push(Ask::new(RESTORE, Method::POST, RESTORE.to_owned()).json(was));
+        asks.push(caused(Ask::new(UNDELETE, Method::POST, UNDELETE.to_owned()).json(restored(""))));
+    }
     asks.push(Ask::new(WRITE, Method::POST, WRITE.to_owned()).json(changes));
     let about = format!(r#"[{{"event_type":"log","ulid":"{ulid}","entity_ns":"{ns}","entity_id":"{id}"}}]"#);
     asks.push(Ask::new(EVENTS, Method::POST, EVENTS.to_owned()).json(about));

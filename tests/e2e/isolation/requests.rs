@@ -13,10 +13,11 @@ use proto::{
     },
     search::v1::{CompleteRequest, Mode, SearchRequest, SimilarRequest},
     things::v1::{
-        BatchGetThingsRequest, DeleteRelationshipRequest, DeleteThingRequest, GetRelationshipRequest, GetThingRequest,
-        ImportRow, ImportThingsRequest, ListRelationshipsRequest, ListThingsRequest, PatchThingRequest,
-        PutRelationshipRequest, PutThingRequest, RegisterNamespaceRequest, Relationship, ResolveNameRequest, Thing,
-        WriteChange, WriteThingsRequest, import_row::Row, write_change::Change,
+        BatchGetThingsRequest, CountThingsRequest, DeleteRelationshipRequest, DeleteThingRequest,
+        GetRelationshipRequest, GetThingRequest, ImportRow, ImportThingsRequest, ListRelationshipsRequest,
+        ListThingsRequest, PatchThingRequest, PutRelationshipRequest, PutThingRequest, RegisterNamespaceRequest,
+        Relationship, ResolveNameRequest, RestoreThingRequest, Thing, UndeleteThingRequest, WriteChange,
+        WriteThingsRequest, import_row::Row, restore_thing_request, write_change::Change,
     },
 };
 
@@ -57,6 +58,7 @@ pub(crate) fn is_read(method: &MethodDescriptor) -> bool {
     let reads = [
         "Get",
         "BatchGet",
+        "Count",
         "List",
         "Resolve",
         "Settle",
@@ -181,6 +183,12 @@ pub(crate) fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>
             ..Default::default()
         }
         .encode_to_vec(),
+        "RestoreThing" => {
+            let as_of = Some(restore_thing_request::AsOf::Ulid(secret.ulid.clone()));
+            RestoreThingRequest { key: key(), as_of, ..Default::default() }.encode_to_vec()
+        }
+        "UndeleteThing" => UndeleteThingRequest { key: key(), ..Default::default() }.encode_to_vec(),
+        "CountThings" => CountThingsRequest { ns: ns(), ..Default::default() }.encode_to_vec(),
         "BatchGetThings" => BatchGetThingsRequest { keys: vec![secret.key()], ..Default::default() }.encode_to_vec(),
         "ImportThings" => {
             let row = if path.starts_with("rows.relationship") {

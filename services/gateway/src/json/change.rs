@@ -86,7 +86,7 @@ fn read_change(given: Json, at: &str, violations: &mut Violations) -> Option<Cha
 
 impl Fields<'_> {
     /// A member that must be there, and be the URL path of a name.
-    fn named(&mut self, name: &str, kind: EntityKind) -> Option<Key> {
+    pub(super) fn named(&mut self, name: &str, kind: EntityKind) -> Option<Key> {
         if self.is_absent(name) {
             return self.refuse(name, "is required");
         }
@@ -101,7 +101,7 @@ impl Fields<'_> {
     }
 }
 
-fn read_condition(given: Json, at: &str, violations: &mut Violations) -> wire::Condition {
+pub(super) fn read_condition(given: Json, at: &str, violations: &mut Violations) -> wire::Condition {
     let mut fields = Fields::of(given, at, &CONDITION, &[], violations);
     wire::Condition {
         etags: fields.texts("etags").unwrap_or_default(),

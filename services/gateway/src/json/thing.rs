@@ -54,6 +54,13 @@ pub fn thing(json: &mut Writer, thing: &wire::Thing, url: &str) {
     json.text("etag", etag);
 }
 
+/// How many things there are.
+pub fn counted(count: i64) -> String {
+    let mut json = Writer::object();
+    json.number("count", count);
+    json.finish()
+}
+
 /// The state that a body puts; the name is the URL's.
 pub(crate) fn read_thing(body: Json) -> Result<wire::Thing, Refusal> {
     let mut violations = Violations::default();

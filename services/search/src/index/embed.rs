@@ -119,6 +119,11 @@ impl Embedder {
     }
 }
 
+/// The vectors of texts by the model in `directory`, in their order, of unit length. Blocks.
+pub fn vectors_of(directory: &Path, texts: Vec<String>) -> anyhow::Result<Vec<Vec<f32>>> {
+    Ok(Bert::open(directory)?.embed(texts)?)
+}
+
 /// What is said of an embedder that works.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Checked {

@@ -6,6 +6,7 @@ mod atomic;
 mod bed;
 mod conditions;
 mod deletions;
+mod filters;
 mod imports;
 mod lists;
 mod model;
@@ -133,6 +134,18 @@ cases! {
         a_large_relationship_that_is_not_shown_counts_for_many
         the_first_page_of_little_among_much_is_short_and_its_token_goes_on
         a_page_token_is_good_after_a_restart
+    }
+    filters {
+        a_list_can_be_of_one_visibility_or_code
+        a_list_can_be_of_what_was_changed_in_a_time
+        a_list_can_be_of_fields_of_data
+        strings_of_data_are_compared_as_bytes_and_numbers_as_doubles
+        a_prefix_lists_a_namespace_and_those_under_it
+        without_a_namespace_all_are_listed_by_namespace
+        things_are_listed_by_their_last_change_both_ways
+        a_count_is_of_what_the_caller_may_see_listed
+        what_a_condition_on_data_hides_counts_as_looked_at
+        many_namespaces_are_listed_page_by_page
     }
     relationships {
         a_relationship_is_read_back_as_it_was_given

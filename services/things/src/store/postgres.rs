@@ -3,6 +3,7 @@
 //! What a tenant asks for is done in a transaction of that tenant (`tenant`), and a group of writes in one (`lanes`, `write`).
 //! Owns the only use of sqlx here. Never decides what a change does.
 
+mod ends;
 mod failure;
 mod lanes;
 mod links;
@@ -41,7 +42,7 @@ use self::tenant::{Pool, Purpose, TenantTx};
 use super::facts::Facts as _;
 use super::{
     Answer, Backlog, Lease, Outbox, Read, RelationshipPage, RelationshipQuery, RelationshipStore, Resolved, Taken,
-    ThingPage, ThingQuery, ThingStore, Wanted,
+    ThingFilter, ThingPage, ThingQuery, ThingStore, Wanted,
 };
 use crate::atomic::Terms;
 use crate::change::{Applied, Write};
@@ -203,6 +204,15 @@ impl ThingStore for Postgres {
         }
         .boxed()
     }
+
+    fn count(&self, caller: &Caller, filter: ThingFilter) -> Answer<'_, u64> {
+        let caller = caller.clone();
+        async move {
+            let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
+            Ok(lists::count(&mut tx, &caller, &filter).await?)
+        }
+        .boxed()
+    }
 }
 
 impl RelationshipStore for Postgres {
@@ -227,7 +237,7 @@ impl RelationshipStore for Postgres {
         let caller = caller.clone();
         async move {
             let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
-            Ok(lists::relationships(&mut tx, &caller, &query).await?)
+            Ok(ends::relationships(&mut tx, &caller, &query).await?)
         }
         .boxed()
     }

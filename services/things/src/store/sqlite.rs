@@ -4,6 +4,7 @@
 //! own (`readers`). Owns the only use of rusqlite. Never decides what a change does.
 
 mod apply;
+mod ends;
 mod failure;
 mod lists;
 mod migrate;
@@ -34,7 +35,7 @@ use self::tables::Tables;
 use self::writer::Writer;
 use super::{
     Answer, Backlog, Lease, Outbox, Read, RelationshipPage, RelationshipQuery, RelationshipStore, Resolved, Taken,
-    ThingPage, ThingQuery, ThingStore, Wanted,
+    ThingFilter, ThingPage, ThingQuery, ThingStore, Wanted,
 };
 use crate::atomic::Terms;
 use crate::change::{Applied, Write};
@@ -113,6 +114,12 @@ impl ThingStore for Sqlite {
         let caller = caller.clone();
         let list = move |connection: &_| Tables::new(connection, &caller.tenant).list(&caller, &query);
         self.readers.aside(list).boxed()
+    }
+
+    fn count(&self, caller: &Caller, filter: ThingFilter) -> Answer<'_, u64> {
+        let caller = caller.clone();
+        let count = move |connection: &_| Tables::new(connection, &caller.tenant).count(&caller, &filter);
+        self.readers.aside(count).boxed()
     }
 }
 

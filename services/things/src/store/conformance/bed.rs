@@ -7,7 +7,6 @@ use futures::FutureExt as _;
 use prost::Message as _;
 use proto::common::v1::Reason;
 use proto::convert::{NewRelationship, ThingPatch, new_event};
-use proto::events::v1::events_service_client::EventsServiceClient;
 use serve::health::Readiness;
 use serve::{Caller, Peer, Refusal, Routes, Tasks};
 use tempfile::TempDir;
@@ -16,7 +15,7 @@ use tokio::time::{Duration, timeout};
 use super::server;
 use crate::delete::Deleted;
 use crate::list::{Listed, PageRequest};
-use crate::store::{Batch, Direction, Lease, Resolved, Store, Taken, migrate, open};
+use crate::store::{Batch, Direction, Lease, Order, Resolved, Scope, Store, Taken, ThingFilter, migrate, open};
 use crate::{Call, Put, Things};
 
 /// Verbs over a store of their own, whose clock stands still.
@@ -60,7 +59,7 @@ impl Bed {
         let tasks = Tasks::new("things");
         let store = open(&url, clock.clone(), Readiness::default(), &tasks).await.unwrap();
         // No case asks events for anything.
-        let events = EventsServiceClient::new(Peer::local(Routes::default()));
+        let events = Peer::local(Routes::default());
         let things = Things { store: store.clone(), clock: clock.clone(), events };
         Self { things, store, clock, url, tasks, dir }
     }
@@ -130,7 +129,8 @@ impl Bed {
     /// A page of a namespace: what is on it, and the token of the next.
     pub(crate) async fn page(&self, who: &Caller, named: &str, size: usize, token: &str) -> (Vec<String>, String) {
         let page = PageRequest { size, token: token.to_owned() };
-        let Listed { items, next_page_token } = self.things.list_things(who, ns(named), None, &page).await.unwrap();
+        let Listed { items, next_page_token } =
+            self.things.list_things(who, things_of(Scope::Exactly(ns(named))), Order::Name, &page).await.unwrap();
         (items.iter().map(|(thing, _)| thing.key.to_string()).collect(), next_page_token)
     }
 
@@ -236,6 +236,12 @@ pub(crate) fn name(text: &str) -> Reference {
 
 pub(crate) fn ns(text: &str) -> Namespace {
     text.parse().unwrap()
+}
+
+/// All things of these namespaces.
+pub(crate) fn things_of(scope: Scope) -> ThingFilter {
+    let (thing_type, visibility, code) = (None, None, None);
+    ThingFilter { scope, thing_type, visibility, code, updated_from: None, updated_until: None, fields: Vec::new() }
 }
 
 /// A public note.

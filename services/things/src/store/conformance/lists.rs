@@ -4,10 +4,19 @@ use domain::{Condition, Data, ThingBody, Visibility};
 use proto::common::v1::Reason;
 use proto::convert::NewRelationship;
 
-use super::bed::{Bed, anonymous, call, edge, name, note, ns, owner, private, reason};
+use super::bed::{Bed, anonymous, call, edge, name, note, ns, owner, private, reason, things_of};
 use crate::change::{Change, Sequence, Write};
 use crate::list::{PageRequest, SCAN};
-use crate::store::{Direction, RelationshipQuery, ThingQuery};
+use crate::store::{Direction, Order, RelationshipQuery, Scope, ThingFilter, ThingQuery};
+
+/// All of one namespace.
+fn of(named: &str) -> ThingFilter {
+    things_of(Scope::Exactly(ns(named)))
+}
+
+fn typed(named: &str, word: &str) -> ThingFilter {
+    ThingFilter { thing_type: Some(word.parse().unwrap()), ..of(named) }
+}
 
 pub(crate) async fn things_are_listed_by_id_then_variant_as_bytes(bed: Bed) {
     for named in ["onet/b", "onet/a", "onet/ä", "onet/a#es", "onet/Z", "onet/a b", "onet/a#de", "onet/10", "onet/9"] {
@@ -40,9 +49,9 @@ pub(crate) async fn a_page_token_is_good_for_its_filter_only(bed: Bed) {
     }
     let (_, token) = bed.page(&owner(), "onet", 1, "").await;
     let page = PageRequest { size: 1, token };
-    let other = bed.things.list_things(&owner(), ns("other"), None, &page).await;
+    let other = bed.things.list_things(&owner(), of("other"), Order::Name, &page).await;
     assert_eq!(reason(other).unwrap_err(), Reason::PageTokenInvalid);
-    let typed = bed.things.list_things(&owner(), ns("onet"), Some("Note".parse().unwrap()), &page).await;
+    let typed = bed.things.list_things(&owner(), typed("onet", "Note"), Order::Name, &page).await;
     assert_eq!(reason(typed).unwrap_err(), Reason::PageTokenInvalid);
 }
 
@@ -50,7 +59,7 @@ pub(crate) async fn a_list_can_be_of_one_type(bed: Bed) {
     bed.put("onet/a", "one").await;
     bed.put_as(&owner(), "onet/b", ThingBody { thing_type: "Task".parse().unwrap(), ..note("two") }).await.unwrap();
     let page = PageRequest { size: 50, token: String::new() };
-    let listed = bed.things.list_things(&owner(), ns("onet"), Some("Task".parse().unwrap()), &page).await.unwrap();
+    let listed = bed.things.list_things(&owner(), typed("onet", "Task"), Order::Name, &page).await.unwrap();
     assert_eq!(listed.items.len(), 1);
     assert_eq!(listed.items[0].0.key.id.as_str(), "b");
 }
@@ -93,7 +102,7 @@ pub(crate) async fn a_page_of_things_ends_where_enough_rows_have_been_looked_at(
     }
     let (mut counts, mut after) = (Vec::new(), None);
     loop {
-        let query = ThingQuery { ns: ns("onet"), thing_type: None, after, limit: 50, room: 1 << 20, scan: 3 };
+        let query = ThingQuery { filter: of("onet"), order: Order::Name, after, limit: 50, room: 1 << 20, scan: 3 };
         let page = bed.store.things.list(&anonymous(), query).await.unwrap();
         counts.push(page.items.len());
         after = page.next;

@@ -1,49 +1,183 @@
-//! Owns the lists of one tenant: keyset pages over an index, and the relationships at a thing. Rows are looked at by their
-//! names first; what a list does not show is not read whole.
+//! Owns the lists of things of one tenant: keyset pages over an index, and counts. Rows are looked at by their columns first;
+//! what a list does not show is not read whole, but for conditions on its data.
 
-use domain::{Id, Key, Name, Namespace, TypeName, Variant};
+use std::ops::Range;
+
+use domain::{Key, Style, Thing};
+use futures::TryStreamExt as _;
 use serve::Caller;
 use sqlx::Row as _;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
 
 use super::failure::Failure;
 use super::picture::Picture;
 use super::rows;
 use super::tenant::TenantTx;
-use crate::naming::{self, Target};
-use crate::sight::{Way, sees};
-use crate::store::encoding::end_hash;
+use crate::store::encoding::ulid_bytes;
 use crate::store::facts::Facts as _;
 use crate::store::filling::Filling;
-use crate::store::{Direction, RelationshipPage, RelationshipQuery, ThingPage, ThingQuery};
+use crate::store::{After, Order, ThingFilter, ThingPage, ThingQuery};
 use crate::weight;
 
-/// The fewest and the most names that are looked at at once.
+/// The fewest and the most rows that are looked at at once.
 const STEP: (usize, usize) = (64, 2_048);
 /// Bytes of states that are read at once, about.
 const BYTES: usize = 4 << 20;
 
-/// A row of a list of things.
+/// Whether a list shows a thing `t` to everybody.
+macro_rules! is_public {
+    () => {
+        "(t.visibility = 'public' and (t.variant = '' or exists (
+            select 1 from things c
+            where c.tenant = $1 and c.ns = t.ns and c.id = t.id and c.variant = '' and c.visibility = 'public')))"
+    };
+}
+
+/// Whether the columns of a thing `t` pass a filter: type, visibility, code and etag, from `$2` on.
+macro_rules! passes {
+    () => {
+        "(($2::text is null or t.type = $2) and ($3::text is null or t.visibility = $3)
+            and ($4::text is null or t.code = $4) and t.etag >= $5 and t.etag < $6)"
+    };
+}
+
+/// What is read of a row before the thing.
+macro_rules! candidate_columns {
+    () => {
+        concat!(
+            // A code that is not there is null, and so is whether it is the one.
+            "t.ns, t.id, t.variant, t.etag, coalesce(",
+            passes!(),
+            ", false), ",
+            is_public!(),
+            ", coalesce(octet_length(t.content), 0) + coalesce(octet_length(t.data), 0)"
+        )
+    };
+}
+
+/// A row of a list.
 struct Candidate {
     key: Key,
-    is_shown: bool,
+    /// Where a page begins behind it.
+    after: After,
+    /// Whether it passes but for its data, and the caller may see it listed.
+    is_read: bool,
     bytes: usize,
 }
 
-/// A page of the things of one namespace.
+/// A page that is being filled, and what it is filled from.
+struct Listing<'a> {
+    caller: &'a Caller,
+    query: &'a ThingQuery,
+    page: Filling<(Thing, Style), After>,
+    picture: Picture,
+}
+
+/// A page of things.
 pub(super) async fn things(tx: &mut TenantTx, caller: &Caller, query: &ThingQuery) -> Result<ThingPage, Failure> {
-    let ThingQuery { ns, thing_type, after, limit, room, scan } = query;
-    let mut page = Filling::new(*limit, *room, *scan);
-    let mut picture = Picture::default();
-    picture.load_namespaces(tx, [ns.clone()]).await?;
-    let Some((style, _)) = picture.namespace(ns)? else { return Ok(page.end()) };
-    let mut after = after.clone();
-    // One more than is shown tells whether more follows.
-    let mut step = (limit + 1).clamp(STEP.0, STEP.1).min(*scan + 1);
-    loop {
-        let candidates = candidates(tx, caller, ns, thing_type.as_ref(), after.as_ref(), step).await?;
-        let is_last = candidates.len() < step;
-        after = candidates.last().map(|last| (last.key.id.clone(), last.key.variant.clone()));
-        let mut rest = candidates.as_slice();
+    let page = Filling::new(query.limit, query.room, query.scan);
+    let mut listing = Listing { caller, query, page, picture: Picture::default() };
+    let is_cut = match &query.order {
+        Order::Name => listing.fill_by_name(tx).await?,
+        Order::Updated(_) | Order::UpdatedLast(_) => listing.fill_by_change(tx).await?,
+    };
+    Ok(if is_cut { listing.page.cut() } else { listing.page.end() })
+}
+
+impl Listing<'_> {
+    /// Whether the page is full or spent before the rows end.
+    async fn fill_by_name(&mut self, tx: &mut TenantTx) -> Result<bool, Failure> {
+        const SQL: &str = concat!(
+            "select ",
+            candidate_columns!(),
+            " from things t
+            where t.tenant = $1 and (t.ns, t.id, t.variant) > ($7, $8, $9) and t.ns < $10
+            order by t.ns, t.id, t.variant
+            limit $11"
+        );
+        let etags = self.query.filter.etags();
+        for range in self.query.filter.scope.ranges() {
+            let Some((ns, id, variant)) = self.query.after_in(&range) else { continue };
+            let mut from = [ns, id, variant].map(str::to_owned);
+            let mut step = self.first_step();
+            loop {
+                let query = filtered(tx, SQL, &self.query.filter, &etags);
+                let [ns, id, variant] = &from;
+                let query = query.bind(ns).bind(id).bind(variant).bind(&range.end).bind(step as i64);
+                let found = query.fetch_all(tx.connection()).await?;
+                let candidates = self.candidates(&found)?;
+                if self.take(tx, &candidates).await? {
+                    return Ok(true);
+                }
+                let Some(Candidate { key, .. }) = candidates.last().filter(|_| candidates.len() == step) else { break };
+                from = [key.ns.as_str(), key.id.as_str(), key.variant.as_str()].map(str::to_owned);
+                step = (step * 2).min(STEP.1);
+            }
+        }
+        Ok(false)
+    }
+
+    /// As [`Self::fill_by_name`], in an order of changes. By the index `things_updated`.
+    async fn fill_by_change(&mut self, tx: &mut TenantTx) -> Result<bool, Failure> {
+        const FIRST: &str = concat!(
+            "select ",
+            candidate_columns!(),
+            " from things t
+            where t.tenant = $1 and t.ns = $7 and t.etag >= $5 and t.etag < $6
+            order by t.etag
+            limit $8"
+        );
+        const LAST: &str = concat!(
+            "select ",
+            candidate_columns!(),
+            " from things t
+            where t.tenant = $1 and t.ns = $7 and t.etag >= $5 and t.etag < $6
+            order by t.etag desc
+            limit $8"
+        );
+        let (sql, ns) = match &self.query.order {
+            Order::UpdatedLast(ns) => (LAST, ns),
+            Order::Updated(ns) => (FIRST, ns),
+            Order::Name => return Ok(false),
+        };
+        let (mut query, mut step) = (self.query.clone(), self.first_step());
+        loop {
+            let asked = filtered(tx, sql, &self.query.filter, &query.etags()).bind(ns.as_str()).bind(step as i64);
+            let found = asked.fetch_all(tx.connection()).await?;
+            let candidates = self.candidates(&found)?;
+            if self.take(tx, &candidates).await? {
+                return Ok(true);
+            }
+            let Some(last) = candidates.last().filter(|_| candidates.len() == step) else { return Ok(false) };
+            query.after = Some(last.after.clone());
+            step = (step * 2).min(STEP.1);
+        }
+    }
+
+    /// One more than is shown tells whether more follows.
+    fn first_step(&self) -> usize {
+        (self.query.limit + 1).clamp(STEP.0, STEP.1).min(self.query.scan + 1)
+    }
+
+    fn candidates(&self, found: &[PgRow]) -> Result<Vec<Candidate>, Failure> {
+        let candidate = |row: &PgRow| {
+            let key = Key { ns: rows::parsed(row, 0)?, id: rows::id(row, 1)?, variant: rows::variant(row, 2)? };
+            let after = match self.query.order {
+                Order::Name => After::Named(key.clone()),
+                Order::Updated(_) | Order::UpdatedLast(_) => After::Updated(rows::ulid(row, 3)?),
+            };
+            let is_read = row.try_get(4)? && (row.try_get(5)? || self.caller.may_read(&key.ns));
+            let bytes: i32 = row.try_get(6)?;
+            Ok(Candidate { key, after, is_read, bytes: if is_read { bytes as usize } else { 0 } })
+        };
+        Ok(found.iter().map(candidate).collect::<Result<_, sqlx::Error>>()?)
+    }
+
+    /// Reads what may be shown of these, so much at once; whether the page is full or spent before they end.
+    async fn take(&mut self, tx: &mut TenantTx, candidates: &[Candidate]) -> Result<bool, Failure> {
+        self.picture.load_namespaces(tx, candidates.iter().map(|candidate| candidate.key.ns.clone())).await?;
+        let mut rest = candidates;
         while !rest.is_empty() {
             let mut bytes = 0;
             let fits = |candidate: &&Candidate| {
@@ -54,137 +188,74 @@ pub(super) async fn things(tx: &mut TenantTx, caller: &Caller, query: &ThingQuer
             let count = rest.iter().take_while(fits).count().max(1);
             let (now, later) = rest.split_at(count);
             rest = later;
-            let shown = now.iter().filter(|candidate| candidate.is_shown).map(|candidate| candidate.key.clone());
-            picture.load_things(tx, shown, false).await?;
+            let read = now.iter().filter(|candidate| candidate.is_read).map(|candidate| candidate.key.clone());
+            self.picture.load_things(tx, read, false).await?;
             for candidate in now {
-                if page.is_spent() {
-                    return Ok(page.cut());
+                if self.page.is_spent() {
+                    return Ok(true);
                 }
-                if candidate.is_shown {
-                    let thing = picture.things.remove(&candidate.key).flatten().expect("what is shown was read");
-                    if !page.takes(weight::of_thing(&thing), (thing, style)) {
-                        return Ok(page.cut());
+                let mut passed = 0;
+                if candidate.is_read {
+                    let thing = self.picture.things.remove(&candidate.key).flatten().expect("what is read is there");
+                    let weight = weight::of_thing(&thing);
+                    let style = self.picture.namespace(&candidate.key.ns)?.map_or(Style::Wiki, |(style, _)| style);
+                    if !self.query.filter.holds_of(thing.body.data.as_ref()) {
+                        passed = weight;
+                    } else if !self.page.takes(weight, (thing, style)) {
+                        return Ok(true);
                     }
                 }
-                page.passes((candidate.key.id.clone(), candidate.key.variant.clone()), 0);
+                self.page.passes(candidate.after.clone(), passed);
             }
         }
-        if is_last {
-            return Ok(page.end());
-        }
-        step = (step * 2).min(STEP.1);
+        Ok(false)
     }
 }
 
-/// The next rows, in order, by the primary key.
-async fn candidates(
-    tx: &mut TenantTx,
-    caller: &Caller,
-    ns: &Namespace,
-    thing_type: Option<&TypeName>,
-    after: Option<&(Id, Variant)>,
-    count: usize,
-) -> Result<Vec<Candidate>, Failure> {
-    let sql = "select t.id, t.variant,
-            ($5::text is null or t.type = $5)
-                and ($6 or t.visibility = 'public' and (t.variant = '' or exists (
-                    select 1 from things c
-                    where c.tenant = $1 and c.ns = t.ns and c.id = t.id and c.variant = '' and c.visibility = 'public'))),
-            coalesce(octet_length(t.content), 0) + coalesce(octet_length(t.data), 0)
-        from things t
-        where t.tenant = $1 and t.ns = $2 and (t.id, t.variant) > ($3, $4)
-        order by t.id, t.variant
-        limit $7";
-    let (id, variant) = after.map_or(("", ""), |(id, variant)| (id.as_str(), variant.as_str()));
-    let query = tx.query(sql).bind(ns.as_str()).bind(id).bind(variant);
-    let query = query.bind(thing_type.map(TypeName::as_str)).bind(caller.may_read(ns)).bind(count as i64);
-    let found = query.fetch_all(tx.connection()).await?;
-    let candidate = |row| {
-        let key = Key { ns: ns.clone(), id: rows::id(row, 0)?, variant: rows::variant(row, 1)? };
-        let is_shown = row.try_get(2)?;
-        let bytes: i32 = row.try_get(3)?;
-        Ok(Candidate { key, is_shown, bytes: if is_shown { bytes as usize } else { 0 } })
-    };
-    Ok(found.iter().map(candidate).collect::<Result<_, sqlx::Error>>()?)
+/// How many things pass the filter that the caller may see listed. By the primary key.
+pub(super) async fn count(tx: &mut TenantTx, caller: &Caller, filter: &ThingFilter) -> Result<u64, Failure> {
+    const OF_COLUMNS: &str = concat!(
+        "select t.ns, ",
+        is_public!(),
+        ", count(*), null::text from things t
+        where t.tenant = $1 and t.ns >= $7 and t.ns < $8 and ",
+        passes!(),
+        " group by 1, 2"
+    );
+    const OF_DATA: &str = concat!(
+        "select t.ns, ",
+        is_public!(),
+        ", 1::bigint, t.data from things t
+        where t.tenant = $1 and t.ns >= $7 and t.ns < $8 and ",
+        passes!()
+    );
+    let sql = if filter.fields.is_empty() { OF_COLUMNS } else { OF_DATA };
+    let mut counted = 0;
+    for Range { start, end } in filter.scope.ranges() {
+        let query = filtered(tx, sql, filter, &filter.etags()).bind(start).bind(end);
+        let mut found = query.fetch(tx.connection());
+        while let Some(row) = found.try_next().await? {
+            let is_shown = row.try_get(1)? || caller.may_read(&rows::parsed(&row, 0)?);
+            if is_shown && filter.holds_of(rows::data(&row, 3)?.as_ref()) {
+                counted += rows::count(&row, 2)?;
+            }
+        }
+    }
+    Ok(counted)
 }
 
-/// A page of the relationships at a thing, if the caller may see it.
-pub(super) async fn relationships(
-    tx: &mut TenantTx,
-    caller: &Caller,
-    query: &RelationshipQuery,
-) -> Result<Option<RelationshipPage>, Failure> {
-    let RelationshipQuery { thing, direction, relationship_type, after, limit, room, scan } = query;
-    let mut picture = Picture::default();
-    picture.load_namespaces(tx, naming::candidates(thing)).await?;
-    let Some(Target { key, .. }) = picture.place(thing, "thing")?.for_read() else { return Ok(None) };
-    let name = key.name();
-    picture.load_canonical(tx, [name.clone()]).await?;
-    if !picture.canonical(&name)?.is_some_and(|visibility| sees(caller, Way::ByName, &name.ns, visibility)) {
-        return Ok(None);
-    }
-    let mut page = Filling::new(*limit, *room, *scan);
-    let mut after = after.clone();
-    loop {
-        let names = names_at(tx, &name, *direction, after.as_ref()).await?;
-        let Some(last) = names.last().cloned() else { return Ok(Some(page.end())) };
-        let mut read = Picture::default();
-        read.load_relationships(tx, names.iter().cloned()).await?;
-        for name_at in names {
-            if page.is_spent() {
-                return Ok(Some(page.cut()));
-            }
-            let linked = read.relationship(&name_at)?;
-            let bytes = linked.as_ref().map_or(0, |linked| weight::of_relationship(&linked.relationship));
-            let shown = linked.filter(|linked| {
-                let of = &linked.relationship.body.relationship_type;
-                relationship_type.as_ref().is_none_or(|only| only == of) && linked.is_seen_by(caller, Way::Listed)
-            });
-            let passed = if shown.is_some() { 0 } else { bytes };
-            if let Some(linked) = shown
-                && !page.takes(bytes, (linked.relationship, linked.style))
-            {
-                return Ok(Some(page.cut()));
-            }
-            page.passes(name_at, passed);
-        }
-        after = Some(last);
-    }
-}
-
-/// The names of the next relationships at a thing, in order. By the indexes `relationships_from` and `relationships_to`.
-async fn names_at(
-    tx: &mut TenantTx,
-    thing: &Name,
-    direction: Direction,
-    after: Option<&Name>,
-) -> Result<Vec<Name>, Failure> {
-    let sql = match direction {
-        Direction::Outgoing => {
-            "select ns, id from relationships
-            where tenant = $1 and from_hash = $2 and from_ns = $3 and from_id = $4 and (ns, id) > ($5, $6)
-            order by ns, id limit $7"
-        }
-        Direction::Incoming => {
-            "select ns, id from relationships
-            where tenant = $1 and to_hash = $2 and to_ns = $3 and to_id = $4 and (ns, id) > ($5, $6)
-            order by ns, id limit $7"
-        }
-        Direction::Both => {
-            "(select ns, id from relationships
-            where tenant = $1 and from_hash = $2 and from_ns = $3 and from_id = $4 and (ns, id) > ($5, $6)
-            order by ns, id limit $7)
-            union
-            (select ns, id from relationships
-            where tenant = $1 and to_hash = $2 and to_ns = $3 and to_id = $4 and (ns, id) > ($5, $6)
-            order by ns, id limit $7)
-            order by ns, id limit $7"
-        }
-    };
-    let (ns, id) = after.map_or(("", ""), |after| (after.ns.as_str(), after.id.as_str()));
-    let hash = end_hash(thing);
-    let query = tx.query(sql).bind(hash.as_slice()).bind(thing.ns.as_str());
-    let query = query.bind(thing.id.as_str()).bind(ns).bind(id).bind(STEP.0 as i64);
-    let found = query.fetch_all(tx.connection()).await?;
-    Ok(found.iter().map(|row| rows::name(row, 0)).collect::<Result<_, _>>()?)
+/// A statement that has what [`passes`] asks for.
+fn filtered<'q>(
+    tx: &TenantTx,
+    sql: &'q str,
+    filter: &'q ThingFilter,
+    etags: &Range<ulid::Ulid>,
+) -> Query<'q, sqlx::Postgres, PgArguments> {
+    let ThingFilter { thing_type, visibility, code, .. } = filter;
+    tx.query(sql)
+        .bind(thing_type.as_ref().map(|word| word.as_str()))
+        .bind(visibility.map(|visibility| visibility.as_str()))
+        .bind(code.as_ref().map(|code| code.as_str()))
+        .bind(ulid_bytes(etags.start).to_vec())
+        .bind(ulid_bytes(etags.end).to_vec())
 }

@@ -31,7 +31,7 @@ pub(super) fn thing(row: &PgRow, first: usize, key: Key) -> Column<Thing> {
         visibility: parsed(row, first + 1)?,
         content: content.map(Content::try_from).transpose().map_err(stored)?,
         code: code.map(str::parse).transpose().map_err(stored)?,
-        data: row.try_get::<Option<&str>, _>(first + 4)?.map(Data::trusted),
+        data: data(row, first + 4)?,
         embedding: bytes.map(embedding).transpose().map_err(stored)?,
     };
     Ok(Thing { key, body, created_at: time(row, first + 5)?, etag: Etag(ulid(row, first + 6)?) })
@@ -52,7 +52,7 @@ pub(super) fn relationship(row: &PgRow, first: usize, of: Name) -> Column<Relati
         from: name(row, first + 1)?,
         to: name(row, first + 3)?,
         visibility: parsed(row, first + 5)?,
-        data: row.try_get::<Option<&str>, _>(first + 6)?.map(Data::trusted),
+        data: data(row, first + 6)?,
     };
     Ok(Relationship { name: of, body, created_at: time(row, first + 7)?, etag: Etag(ulid(row, first + 8)?) })
 }
@@ -60,6 +60,10 @@ pub(super) fn relationship(row: &PgRow, first: usize, of: Name) -> Column<Relati
 /// A name in two columns.
 pub(super) fn name(row: &PgRow, first: usize) -> Column<Name> {
     Ok(Name { ns: parsed(row, first)?, id: id(row, first + 1)? })
+}
+
+pub(super) fn data(row: &PgRow, column: usize) -> Column<Option<Data>> {
+    Ok(row.try_get::<Option<&str>, _>(column)?.map(Data::trusted))
 }
 
 pub(super) fn id(row: &PgRow, column: usize) -> Column<Id> {

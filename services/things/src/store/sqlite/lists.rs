@@ -1,171 +1,200 @@
-//! Owns the lists of one tenant: keyset pages over an index, and the relationships at a thing.
+//! Owns the lists of things of one tenant: keyset pages over an index, and counts.
 
-use domain::{Key, Name, Thing, TypeName};
-use rusqlite::params;
+use std::ops::Range;
+
+use domain::{Key, Namespace, Style, Thing};
+use rusqlite::{Row, ToSql, params};
 use serve::Caller;
 
 use super::failure::Failure;
 use super::rows::{self, thing_columns};
 use super::tables::Tables;
-use crate::naming::Target;
-use crate::sight::{Way, sees};
-use crate::store::encoding::end_hash;
-use crate::store::facts::{Facts as _, Linked};
+use crate::store::encoding::ulid_bytes;
+use crate::store::facts::Facts as _;
 use crate::store::filling::Filling;
-use crate::store::{Direction, RelationshipPage, RelationshipQuery, ThingPage, ThingQuery};
+use crate::store::{After, Order, ThingFilter, ThingPage, ThingQuery};
 use crate::weight;
 
-/// Names of relationships that are read at once.
-const STEP: usize = 64;
+/// Whether a list shows a thing `t` to everybody.
+macro_rules! is_public {
+    () => {
+        "(t.visibility = 'public' and (t.variant = '' or exists (
+            select 1 from things c
+            where c.tenant = t.tenant and c.ns = t.ns and c.id = t.id and c.variant = '' and c.visibility = 'public')))"
+    };
+}
+
+/// A row of a list, and where the next page begins behind it.
+struct Candidate {
+    rowid: i64,
+    key: Key,
+    after: After,
+}
+
+/// A namespace of a list.
+struct Place {
+    ns: Namespace,
+    style: Style,
+    /// Whether the caller sees all of it.
+    is_read: bool,
+}
 
 impl Tables<'_> {
-    /// A page of the things of one namespace. Keys come from the primary key, in order; each thing is looked up and
-    /// skipped if it is of another type or the caller may not see it listed.
+    /// A page of things. Keys come from an index, in order; each thing is looked up, and skipped if it does not pass the
+    /// filter or the caller may not see it listed.
     pub(super) fn list(&self, caller: &Caller, query: &ThingQuery) -> Result<ThingPage, Failure> {
-        let ThingQuery { ns, thing_type, after, limit, room, scan } = query;
-        let mut page = Filling::new(*limit, *room, *scan);
-        let Some((style, _)) = self.namespace(ns)? else { return Ok(page.end()) };
-        let (id, variant) = after.as_ref().map_or(("", ""), |(id, variant)| (id.as_str(), variant.as_str()));
-        let sql = "select rowid, id, variant from things
-            where tenant = ?1 and ns = ?2 and (id, variant) > (?3, ?4)
-            order by id, variant";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut keys = statement.query(params![self.tenant.as_str(), ns.as_str(), id, variant])?;
-        while let Some(row) = keys.next()? {
-            if page.is_spent() {
-                return Ok(page.cut());
+        let _moment = self.connection.unchecked_transaction()?;
+        let mut page = Filling::new(query.limit, query.room, query.scan);
+        let mut place = None;
+        let (Order::Updated(ns) | Order::UpdatedLast(ns)) = &query.order else {
+            for range in query.filter.scope.ranges() {
+                let Some((ns, id, variant)) = query.after_in(&range) else { continue };
+                // By the primary key.
+                let sql = "select rowid, ns, id, variant from things
+                    where tenant = ?1 and (ns, id, variant) > (?2, ?3, ?4) and ns < ?5
+                    order by ns, id, variant";
+                let params = params![self.tenant.as_str(), ns, id, variant, range.end];
+                let candidate = |row: &Row<'_>| {
+                    let key = key(row, 1)?;
+                    Ok(Candidate { rowid: row.get(0)?, after: After::Named(key.clone()), key })
+                };
+                if self.fill(caller, query, &mut page, &mut place, (sql, params), candidate)? {
+                    return Ok(page.cut());
+                }
             }
-            let key = Key { ns: ns.clone(), id: rows::id(row, 1)?, variant: rows::variant(row, 2)? };
-            let position = (key.id.clone(), key.variant.clone());
-            let shown = self.listed(caller, row.get(0)?, key, thing_type.as_ref())?;
-            if let Some(thing) = shown
-                && !page.takes(weight::of_thing(&thing), (thing, style))
-            {
-                return Ok(page.cut());
+            return Ok(page.end());
+        };
+        // By the index things_updated.
+        let sql = match query.order {
+            Order::UpdatedLast(_) => {
+                "select rowid, ns, id, variant, etag from things
+                where tenant = ?1 and ns = ?2 and etag >= ?3 and etag < ?4
+                order by etag desc"
             }
-            page.passes(position, 0);
-        }
-        Ok(page.end())
+            _ => {
+                "select rowid, ns, id, variant, etag from things
+                where tenant = ?1 and ns = ?2 and etag >= ?3 and etag < ?4
+                order by etag"
+            }
+        };
+        let Range { start, end } = query.etags();
+        let params = params![self.tenant.as_str(), ns.as_str(), ulid_bytes(start), ulid_bytes(end)];
+        let candidate = |row: &Row<'_>| {
+            Ok(Candidate { rowid: row.get(0)?, key: key(row, 1)?, after: After::Updated(rows::ulid(row, 4)?) })
+        };
+        let is_cut = self.fill(caller, query, &mut page, &mut place, (sql, params), candidate)?;
+        Ok(if is_cut { page.cut() } else { page.end() })
     }
 
-    /// The thing in that row, without embedding, if the list shows it. What it does not show is not read whole.
-    fn listed(
+    /// Goes through rows in their order; whether the page is full or spent before they end.
+    fn fill(
         &self,
         caller: &Caller,
-        rowid: i64,
-        key: Key,
-        thing_type: Option<&TypeName>,
-    ) -> Result<Option<Thing>, Failure> {
+        query: &ThingQuery,
+        page: &mut Filling<(Thing, Style), After>,
+        place: &mut Option<Place>,
+        (sql, params): (&str, &[&dyn ToSql]),
+        candidate: impl Fn(&Row<'_>) -> rusqlite::Result<Candidate>,
+    ) -> Result<bool, Failure> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut found = statement.query(params)?;
+        while let Some(row) = found.next()? {
+            if page.is_spent() {
+                return Ok(true);
+            }
+            let Candidate { rowid, key, after } = candidate(row)?;
+            if place.as_ref().is_none_or(|place| place.ns != key.ns) {
+                *place = Some(self.place_of(caller, &key.ns)?);
+            }
+            let Place { style, is_read, .. } = *place.as_ref().expect("it was looked up");
+            let mut passed = 0;
+            if let Some(thing) = self.listed(rowid, key, &query.filter, is_read)? {
+                let weight = weight::of_thing(&thing);
+                if !query.filter.holds_of(thing.body.data.as_ref()) {
+                    passed = weight;
+                } else if !page.takes(weight, (thing, style)) {
+                    return Ok(true);
+                }
+            }
+            page.passes(after, passed);
+        }
+        Ok(false)
+    }
+
+    fn place_of(&self, caller: &Caller, ns: &Namespace) -> Result<Place, Failure> {
+        // What has a thing is registered.
+        let style = self.namespace(ns)?.map_or(Style::Wiki, |(style, _)| style);
+        Ok(Place { ns: ns.clone(), style, is_read: caller.may_read(ns) })
+    }
+
+    /// The thing in that row, without embedding, if its columns pass the filter and the list shows it. What it does not show
+    /// is not read whole.
+    fn listed(&self, rowid: i64, key: Key, filter: &ThingFilter, is_read: bool) -> Result<Option<Thing>, Failure> {
         const SQL: &str = concat!(
             "select ",
             thing_columns!("null"),
             " from things t
-            where t.rowid = ?1 and (?2 is null or t.type = ?2)
-                and (?3 or t.visibility = 'public' and (t.variant = '' or exists (
-                    select 1 from things c
-                    where c.tenant = t.tenant and c.ns = t.ns and c.id = t.id and c.variant = ''
-                        and c.visibility = 'public')))"
+            where t.rowid = ?1 and (?2 or ",
+            is_public!(),
+            ") and (?3 is null or t.type = ?3) and (?4 is null or t.visibility = ?4) and (?5 is null or t.code = ?5)
+                and t.etag >= ?6 and t.etag < ?7"
         );
-        let params = params![rowid, thing_type.map(TypeName::as_str), caller.may_read(&key.ns)];
+        let Range { start, end } = filter.etags();
+        let (word, visibility, code) = columns(filter);
+        let params = params![rowid, is_read, word, visibility, code, ulid_bytes(start), ulid_bytes(end)];
         self.one(SQL, params, |row| rows::thing(row, 0, key))
     }
 
-    /// A page of the relationships at a thing, if the caller may see it. Names come from the index of the end, in
-    /// order; each is looked up and skipped if the caller may not see it.
-    pub(super) fn relationships(
-        &self,
-        caller: &Caller,
-        query: &RelationshipQuery,
-    ) -> Result<Option<RelationshipPage>, Failure> {
-        let RelationshipQuery { thing, direction, relationship_type, after, limit, room, scan } = query;
+    /// How many things pass the filter that the caller may see listed, at one moment. By the primary key.
+    pub(super) fn count(&self, caller: &Caller, filter: &ThingFilter) -> Result<u64, Failure> {
+        const OF_COLUMNS: &str = concat!(
+            "select t.ns, ",
+            is_public!(),
+            ", count(*), null from things t
+            where t.tenant = ?1 and t.ns >= ?2 and t.ns < ?3
+                and (?4 is null or t.type = ?4) and (?5 is null or t.visibility = ?5) and (?6 is null or t.code = ?6)
+                and t.etag >= ?7 and t.etag < ?8
+            group by 1, 2"
+        );
+        const OF_DATA: &str = concat!(
+            "select t.ns, ",
+            is_public!(),
+            ", 1, t.data from things t
+            where t.tenant = ?1 and t.ns >= ?2 and t.ns < ?3
+                and (?4 is null or t.type = ?4) and (?5 is null or t.visibility = ?5) and (?6 is null or t.code = ?6)
+                and t.etag >= ?7 and t.etag < ?8"
+        );
         let _moment = self.connection.unchecked_transaction()?;
-        let Some(Target { key, .. }) = self.place(thing, "thing")?.for_read() else { return Ok(None) };
-        let name = key.name();
-        if !self.canonical(&name)?.is_some_and(|visibility| sees(caller, Way::ByName, &name.ns, visibility)) {
-            return Ok(None);
-        }
-        let mut page = Filling::new(*limit, *room, *scan);
-        let mut names = self.names_at(&name, *direction, after.as_ref(), STEP)?;
-        while let Some(last) = names.last().cloned() {
-            for name_at in names {
-                if page.is_spent() {
-                    return Ok(Some(page.cut()));
+        let mut statement =
+            self.connection.prepare_cached(if filter.fields.is_empty() { OF_COLUMNS } else { OF_DATA })?;
+        let etags = filter.etags();
+        let (word, visibility, code) = columns(filter);
+        let mut counted = 0;
+        for Range { start, end } in filter.scope.ranges() {
+            let (from, until) = (ulid_bytes(etags.start), ulid_bytes(etags.end));
+            let mut found =
+                statement.query(params![self.tenant.as_str(), start, end, word, visibility, code, from, until])?;
+            while let Some(row) = found.next()? {
+                let is_shown = row.get(1)? || caller.may_read(&rows::namespace(row, 0)?);
+                if is_shown && filter.holds_of(rows::data(row, 3)?.as_ref()) {
+                    counted += row.get::<_, u64>(2)?;
                 }
-                let linked = self.relationship_at(&name_at, &name, *direction)?;
-                let read = linked.as_ref().map_or(0, |linked| weight::of_relationship(&linked.relationship));
-                let shown = linked.filter(|linked| {
-                    let of = &linked.relationship.body.relationship_type;
-                    relationship_type.as_ref().is_none_or(|only| only == of) && linked.is_seen_by(caller, Way::Listed)
-                });
-                let passed = if shown.is_some() { 0 } else { read };
-                if let Some(Linked { relationship, style, .. }) = shown
-                    && !page.takes(read, (relationship, style))
-                {
-                    return Ok(Some(page.cut()));
-                }
-                page.passes(name_at, passed);
             }
-            names = self.names_at(&name, *direction, Some(&last), STEP)?;
         }
-        Ok(Some(page.end()))
-    }
-
-    /// The names of the relationships at a thing, in order, at most `limit`. Two names of things may have one hash:
-    /// [`Self::relationship_at`] tells.
-    pub(super) fn names_at(
-        &self,
-        thing: &Name,
-        direction: Direction,
-        after: Option<&Name>,
-        limit: usize,
-    ) -> Result<Vec<Name>, Failure> {
-        let mut statement = self.connection.prepare_cached(names_at(direction))?;
-        let (ns, id) = after.map_or(("", ""), |after| (after.ns.as_str(), after.id.as_str()));
-        let params = params![self.tenant.as_str(), end_hash(thing), ns, id, limit];
-        let names = statement.query_map(params, |row| rows::name(row, 0))?;
-        Ok(names.collect::<Result<_, _>>()?)
-    }
-
-    /// The relationship of that name, if `thing` is such an end of it.
-    pub(super) fn relationship_at(
-        &self,
-        name: &Name,
-        thing: &Name,
-        direction: Direction,
-    ) -> Result<Option<Linked>, Failure> {
-        let found = self.relationship(name)?;
-        Ok(found.filter(|Linked { relationship, .. }| {
-            let (from, to) = (relationship.body.from == *thing, relationship.body.to == *thing);
-            match direction {
-                Direction::Outgoing => from,
-                Direction::Incoming => to,
-                Direction::Both => from || to,
-            }
-        }))
+        Ok(counted)
     }
 }
 
-/// Names of relationships by the hash of an end. The indexes (`relationships_from`, `relationships_to`) are in the order of
-/// the list.
-fn names_at(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Outgoing => {
-            "select ns, id from relationships
-            where tenant = ?1 and from_hash = ?2 and (ns, id) > (?3, ?4)
-            order by ns, id limit ?5"
-        }
-        Direction::Incoming => {
-            "select ns, id from relationships
-            where tenant = ?1 and to_hash = ?2 and (ns, id) > (?3, ?4)
-            order by ns, id limit ?5"
-        }
-        Direction::Both => {
-            "select ns, id from relationships
-            where tenant = ?1 and from_hash = ?2 and (ns, id) > (?3, ?4)
-            union
-            select ns, id from relationships
-            where tenant = ?1 and to_hash = ?2 and (ns, id) > (?3, ?4)
-            order by ns, id limit ?5"
-        }
-    }
+fn key(row: &Row<'_>, first: usize) -> rusqlite::Result<Key> {
+    Ok(Key { ns: rows::namespace(row, first)?, id: rows::id(row, first + 1)?, variant: rows::variant(row, first + 2)? })
+}
+
+/// What columns must be: type, visibility and code.
+fn columns(filter: &ThingFilter) -> (Option<&str>, Option<&str>, Option<&str>) {
+    let ThingFilter { thing_type, visibility, code, .. } = filter;
+    (
+        thing_type.as_ref().map(|word| word.as_str()),
+        visibility.map(|visibility| visibility.as_str()),
+        code.as_ref().map(|code| code.as_str()),
+    )
 }

@@ -3,9 +3,10 @@
 use rusqlite::Connection;
 
 /// In order; the file's `user_version` counts those that it has.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../../../migrations/things/sqlite/0001_things.sql"),
     include_str!("../../../../../migrations/things/sqlite/0002_requests.sql"),
+    include_str!("../../../../../migrations/things/sqlite/0003_updated.sql"),
 ];
 
 /// Brings the tables to this version.

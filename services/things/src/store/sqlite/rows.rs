@@ -1,8 +1,8 @@
 //! Owns how domain values are kept in columns. Never runs a statement.
 
 use domain::{
-    Content, Data, Etag, Id, Invalid, Key, Name, Relationship, RelationshipBody, Style, Thing, ThingBody, Timestamp,
-    Variant, Visibility,
+    Content, Data, Etag, Id, Invalid, Key, Name, Namespace, Relationship, RelationshipBody, Style, Thing, ThingBody,
+    Timestamp, Variant, Visibility,
 };
 use rusqlite::Row;
 use rusqlite::types::Type;
@@ -31,7 +31,7 @@ pub(super) fn thing(row: &Row<'_>, first: usize, key: Key) -> rusqlite::Result<T
             Some(code) => Some(stored(first + 3, code.parse())?),
             None => None,
         },
-        data: row.get_ref(first + 4)?.as_str_or_null()?.map(Data::trusted),
+        data: data(row, first + 4)?,
         embedding: match row.get_ref(first + 7)?.as_blob_or_null()? {
             Some(bytes) => Some(stored(first + 7, embedding(bytes))?),
             None => None,
@@ -48,7 +48,7 @@ pub(super) fn relationship(row: &Row<'_>, of: Name) -> rusqlite::Result<Relation
         from: name(row, 1)?,
         to: name(row, 3)?,
         visibility: parsed(row, 5)?,
-        data: row.get_ref(6)?.as_str_or_null()?.map(Data::trusted),
+        data: data(row, 6)?,
     };
     Ok(Relationship { name: of, body, created_at: time(row, 7)?, etag: Etag(ulid(row, 8)?) })
 }
@@ -56,6 +56,14 @@ pub(super) fn relationship(row: &Row<'_>, of: Name) -> rusqlite::Result<Relation
 /// A name in two columns.
 pub(super) fn name(row: &Row<'_>, first: usize) -> rusqlite::Result<Name> {
     Ok(Name { ns: parsed(row, first)?, id: id(row, first + 1)? })
+}
+
+pub(super) fn namespace(row: &Row<'_>, column: usize) -> rusqlite::Result<Namespace> {
+    parsed(row, column)
+}
+
+pub(super) fn data(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Data>> {
+    Ok(row.get_ref(column)?.as_str_or_null()?.map(Data::trusted))
 }
 
 pub(super) fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<Id> {

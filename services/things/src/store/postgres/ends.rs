@@ -1,0 +1,100 @@
+//! Owns the relationships at a thing of one tenant: keyset pages over the indexes of their ends.
+
+use domain::Name;
+use serve::Caller;
+
+use super::failure::Failure;
+use super::picture::Picture;
+use super::rows;
+use super::tenant::TenantTx;
+use crate::naming::{self, Target};
+use crate::sight::{Way, sees};
+use crate::store::encoding::end_hash;
+use crate::store::facts::Facts as _;
+use crate::store::filling::Filling;
+use crate::store::{Direction, RelationshipPage, RelationshipQuery};
+use crate::weight;
+
+/// Names that are looked at at once.
+const STEP: i64 = 64;
+
+/// A page of the relationships at a thing, if the caller may see it.
+pub(super) async fn relationships(
+    tx: &mut TenantTx,
+    caller: &Caller,
+    query: &RelationshipQuery,
+) -> Result<Option<RelationshipPage>, Failure> {
+    let RelationshipQuery { thing, direction, relationship_type, after, limit, room, scan } = query;
+    let mut picture = Picture::default();
+    picture.load_namespaces(tx, naming::candidates(thing)).await?;
+    let Some(Target { key, .. }) = picture.place(thing, "thing")?.for_read() else { return Ok(None) };
+    let name = key.name();
+    picture.load_canonical(tx, [name.clone()]).await?;
+    if !picture.canonical(&name)?.is_some_and(|visibility| sees(caller, Way::ByName, &name.ns, visibility)) {
+        return Ok(None);
+    }
+    let mut page = Filling::new(*limit, *room, *scan);
+    let mut after = after.clone();
+    loop {
+        let names = names_at(tx, &name, *direction, after.as_ref()).await?;
+        let Some(last) = names.last().cloned() else { return Ok(Some(page.end())) };
+        let mut read = Picture::default();
+        read.load_relationships(tx, names.iter().cloned()).await?;
+        for name_at in names {
+            if page.is_spent() {
+                return Ok(Some(page.cut()));
+            }
+            let linked = read.relationship(&name_at)?;
+            let bytes = linked.as_ref().map_or(0, |linked| weight::of_relationship(&linked.relationship));
+            let shown = linked.filter(|linked| {
+                let of = &linked.relationship.body.relationship_type;
+                relationship_type.as_ref().is_none_or(|only| only == of) && linked.is_seen_by(caller, Way::Listed)
+            });
+            let passed = if shown.is_some() { 0 } else { bytes };
+            if let Some(linked) = shown
+                && !page.takes(bytes, (linked.relationship, linked.style))
+            {
+                return Ok(Some(page.cut()));
+            }
+            page.passes(name_at, passed);
+        }
+        after = Some(last);
+    }
+}
+
+/// The names of the next relationships at a thing, in order. By the indexes `relationships_from` and `relationships_to`.
+async fn names_at(
+    tx: &mut TenantTx,
+    thing: &Name,
+    direction: Direction,
+    after: Option<&Name>,
+) -> Result<Vec<Name>, Failure> {
+    let sql = match direction {
+        Direction::Outgoing => {
+            "select ns, id from relationships
+            where tenant = $1 and from_hash = $2 and from_ns = $3 and from_id = $4 and (ns, id) > ($5, $6)
+            order by ns, id limit $7"
+        }
+        Direction::Incoming => {
+            "select ns, id from relationships
+            where tenant = $1 and to_hash = $2 and to_ns = $3 and to_id = $4 and (ns, id) > ($5, $6)
+            order by ns, id limit $7"
+        }
+        Direction::Both => {
+            "(select ns, id from relationships
+            where tenant = $1 and from_hash = $2 and from_ns = $3 and from_id = $4 and (ns, id) > ($5, $6)
+            order by ns, id limit $7)
+            union
+            (select ns, id from relationships
+            where tenant = $1 and to_hash = $2 and to_ns = $3 and to_id = $4 and (ns, id) > ($5, $6)
+            order by ns, id limit $7)
+            order by ns, id limit $7"
+        }
+    };
+    let (ns, id) = after.map_or(("", ""), |after| (after.ns.as_str(), after.id.as_str()));
+    let hash = end_hash(thing);
+    let query = tx.query(sql).bind(hash.as_slice()).bind(thing.ns.as_str());
+    let query = query.bind(thing.id.as_str()).bind(ns).bind(id).bind(STEP);
+    let found = query.fetch_all(tx.connection()).await?;
+    Ok(found.iter().map(|row| rows::name(row, 0)).collect::<Result<_, _>>()?)
+}

@@ -13,6 +13,7 @@ mod events;
 mod filters;
 mod foreign;
 mod isolation;
+mod namespaces;
 mod onet;
 mod past;
 mod postgres;

@@ -68,7 +68,7 @@ struct At<A: clap::Args> {
     connection: Connection,
 
     /// Print one JSON document, in the shapes that HTTP has too.
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
 }
 

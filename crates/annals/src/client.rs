@@ -32,6 +32,7 @@ pub(crate) type Transport = BoxCloneSyncService<http::Request<Body>, http::Respo
 pub(crate) struct Connection {
     #[arg(
         long,
+        global = true,
         help_heading = "Server",
         value_name = "URL",
         help = "The server's gateway [default: $ANNALS_SERVER, else http://127.0.0.1:8080]"
@@ -40,6 +41,7 @@ pub(crate) struct Connection {
 
     #[arg(
         long,
+        global = true,
         help_heading = "Server",
         value_name = "KEY",
         help = "The key to call with, as annals key new prints it [default: $ANNALS_KEY, else none]"

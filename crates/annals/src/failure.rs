@@ -43,7 +43,7 @@ fn next(refusal: &Refusal) -> Option<String> {
         Reason::NotFound => "look for it with `annals list NS/`; what was deleted is read with --at",
         Reason::EtagStale => "read the present state with `annals get`, then repeat the change with its etag",
         Reason::AlreadyExists => "leave --create away to replace it",
-        Reason::NamespaceUnregistered => "register it with `annals namespace NS`",
+        Reason::NamespaceUnregistered => "register it with `annals namespace register NS`",
         Reason::NamespaceStyleFixed => "leave --style away: a namespace keeps the style that it was registered with",
         Reason::EndMissing => "put the things at both ends first",
         Reason::CanonicalMissing => "put the thing itself first, without its variant",

@@ -125,6 +125,11 @@ impl Caller {
         matches!(self.kind, Kind::Anonymous)
     }
 
+    /// Refuses a caller who may not read all of `ns`.
+    pub fn require_read(&self, ns: &Namespace) -> Result<(), Refusal> {
+        self.require(self.may_read(ns), || format!("read:{ns}"))
+    }
+
     /// Refuses a caller who may not write in `ns`.
     pub fn require_write(&self, ns: &Namespace) -> Result<(), Refusal> {
         self.require(self.may_write(ns), || format!("write:{ns}"))

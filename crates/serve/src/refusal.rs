@@ -247,6 +247,7 @@ pub fn code(reason: Reason) -> Code {
         Reason::EtagStale | Reason::RequestIdReused => Code::Aborted,
         Reason::NamespaceUnregistered
         | Reason::NamespaceStyleFixed
+        | Reason::NamespaceNotEmpty
         | Reason::NameShadowed
         | Reason::EndMissing
         | Reason::CanonicalMissing

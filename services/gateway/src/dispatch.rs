@@ -83,9 +83,15 @@ async fn answer(gateway: &Gateway, call: &Call, route: Route<'_>, body: Body) ->
             _ => Err(Problem::method_not_allowed("GET, HEAD, PUT, DELETE")),
         },
         Route::Namespace(ns) => match *method {
+            Method::GET => namespace::read(gateway, call, ns).await,
             Method::PUT => namespace::put(gateway, call, ns, body).await,
-            _ => Err(Problem::method_not_allowed("PUT")),
+            Method::DELETE => namespace::delete(gateway, call, ns).await,
+            _ => Err(Problem::method_not_allowed("GET, HEAD, PUT, DELETE")),
         },
+        Route::Namespaces => {
+            only_read(method)?;
+            namespace::read_all(gateway, call).await
+        }
         Route::AllThings => {
             only_read(method)?;
             list::read_all(gateway, call).await

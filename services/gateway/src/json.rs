@@ -30,7 +30,7 @@ pub use change::{read_write, written};
 pub use event::{event, read_line};
 pub use hit::found;
 pub use mutation::{changes, mutation};
-pub use namespace::namespace;
+pub use namespace::{namespace, namespaces};
 pub use relationship::relationship;
 pub use thing::{counted, thing};
 pub use write::Writer;

@@ -17,6 +17,8 @@ pub(crate) enum Route<'a> {
     Relationship(&'a str),
     /// `/_/namespaces/{ns}`.
     Namespace(&'a str),
+    /// `/_/namespaces`.
+    Namespaces,
     /// `/_/things`.
     AllThings,
     /// `/_/things:count`.
@@ -65,6 +67,7 @@ impl<'a> Route<'a> {
 
     fn of_ours(path: &'a str) -> Self {
         match path {
+            "namespaces" => return Self::Namespaces,
             "things" => return Self::AllThings,
             "things:count" => return Self::Count,
             "things:write" => return Self::Write,
@@ -95,6 +98,7 @@ impl<'a> Route<'a> {
             Self::Things(_) | Self::Bare(_) => "/{ns}/",
             Self::Relationship(_) => "/_/relationships/{ns}/{id}",
             Self::Namespace(_) => "/_/namespaces/{ns}",
+            Self::Namespaces => "/_/namespaces",
             Self::AllThings => "/_/things",
             Self::Count => "/_/things:count",
             Self::Write => "/_/things:write",
@@ -135,6 +139,7 @@ mod tests {
     #[test]
     fn what_is_not_a_thing_lives_under_an_underscore() {
         assert_eq!(Route::of("/"), Route::Landing);
+        assert_eq!(Route::of("/_/namespaces"), Route::Namespaces);
         assert_eq!(Route::of("/_/things"), Route::AllThings);
         assert_eq!(Route::of("/_/things:count"), Route::Count);
         assert_eq!(Route::of("/_/things:write"), Route::Write);
@@ -148,7 +153,7 @@ mod tests {
         assert_eq!(Route::of("/_/relationships/onet/a/b"), Route::Relationship("/onet/a/b"));
         assert_eq!(Route::of("/_/namespaces/github.com/repos"), Route::Namespace("github.com/repos"));
         assert_eq!(Route::of("/_/reasons/NOT_FOUND"), Route::Reason("NOT_FOUND"));
-        for path in ["/_", "/_/", "/_/event", "/_/events/", "/_/relationships/", "/_/namespaces"] {
+        for path in ["/_", "/_/", "/_/event", "/_/events/", "/_/relationships/", "/_/namespaces/"] {
             assert_eq!(Route::of(path), Route::Unknown, "{path}");
         }
     }

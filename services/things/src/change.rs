@@ -92,6 +92,11 @@ pub(crate) enum Change {
         /// How its ids are spelled.
         style: Style,
     },
+    /// Takes back the registration of a namespace.
+    DeleteNamespace {
+        /// Its name.
+        ns: Namespace,
+    },
 }
 
 impl Change {
@@ -101,7 +106,8 @@ impl Change {
             Self::PutThing { .. }
             | Self::PatchThing { .. }
             | Self::DeleteThing { .. }
-            | Self::RegisterNamespace { .. } => EntityKind::Thing,
+            | Self::RegisterNamespace { .. }
+            | Self::DeleteNamespace { .. } => EntityKind::Thing,
             Self::PutRelationship { .. } | Self::DeleteRelationship { .. } => EntityKind::Relationship,
         }
     }
@@ -139,7 +145,7 @@ pub(crate) enum Applied {
         /// How many relationships went with it.
         relationships: usize,
     },
-    /// A namespace is registered.
+    /// A namespace is registered, or was until now.
     Namespace {
         /// Its name.
         ns: Namespace,
@@ -177,6 +183,8 @@ impl Outcome {
 pub(crate) struct Plan {
     /// A namespace that is registered first.
     pub(crate) register: Option<(Namespace, Style, Timestamp)>,
+    /// A namespace that is registered no more.
+    pub(crate) unregister: Option<Namespace>,
     /// The new states, in order, each with its event.
     pub(crate) mutations: Vec<Mutation>,
     /// What the caller is told.
@@ -186,7 +194,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// Writes nothing.
     pub(crate) fn nothing(applied: Applied) -> Self {
-        Self { register: None, mutations: Vec::new(), applied }
+        Self { register: None, unregister: None, mutations: Vec::new(), applied }
     }
 }
 

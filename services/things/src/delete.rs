@@ -101,5 +101,5 @@ pub(crate) fn plan(origin: Origin<'_>, thing: Thing, variants: usize, relationsh
     let key = thing.key.clone();
     let mutation = deletion(origin, State::Thing(thing));
     let applied = Applied::Deleted { key, ulid: mutation.ulid, variants, relationships };
-    Plan { register: None, mutations: vec![mutation], applied }
+    Plan { mutations: vec![mutation], ..Plan::nothing(applied) }
 }

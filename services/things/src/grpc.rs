@@ -2,6 +2,7 @@
 
 mod atomic;
 mod filter;
+mod namespaces;
 mod restore;
 
 use domain::{Condition, Invalid, Provenance, Relationship, Style, Thing, TypeName, Variant, url};
@@ -247,6 +248,43 @@ impl ThingsService for Things {
         let call = self.call(caller, String::new(), String::new()).map_err(Refusal::from)?;
         let created_at = self.register_namespace(call, ns.clone(), style).await?;
         Ok(Response::new(namespace_to_wire(&ns, style, created_at)))
+    }
+
+    async fn get_namespace(
+        &self,
+        request: Request<wire::GetNamespaceRequest>,
+    ) -> Result<Response<wire::Namespace>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let ns: domain::Namespace = request.ns.parse().map_err(Refusal::from)?;
+        let (style, created_at, contents) = self.get_namespace(Caller::of(&extensions)?, &ns).await?;
+        Ok(Response::new(namespaces::described(&ns, style, created_at, contents)))
+    }
+
+    async fn list_namespaces(
+        &self,
+        request: Request<wire::ListNamespacesRequest>,
+    ) -> Result<Response<wire::ListNamespacesResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let wire::ListNamespacesRequest { ns_prefix, page_size, page_token } = request;
+        let scope = filter::scope("", &ns_prefix).map_err(Refusal::from)?;
+        let page = PageRequest { size: page::size(page_size)?, token: page_token };
+        let listed = self.list_namespaces(Caller::of(&extensions)?, scope, &page).await?;
+        let namespace = |(ns, style, created_at)| namespace_to_wire(&ns, style, created_at);
+        Ok(Response::new(wire::ListNamespacesResponse {
+            namespaces: listed.items.into_iter().map(namespace).collect(),
+            next_page_token: listed.next_page_token,
+        }))
+    }
+
+    async fn delete_namespace(
+        &self,
+        request: Request<wire::DeleteNamespaceRequest>,
+    ) -> Result<Response<wire::DeleteNamespaceResponse>, Status> {
+        let caller = Caller::of(request.extensions())?.clone();
+        let ns = request.into_inner().ns.parse().map_err(Refusal::from)?;
+        let call = self.call(caller, String::new(), String::new()).map_err(Refusal::from)?;
+        self.delete_namespace(call, ns).await?;
+        Ok(Response::new(wire::DeleteNamespaceResponse {}))
     }
 
     async fn resolve_name(

@@ -1,11 +1,15 @@
-//! Registering namespaces.
+//! Namespaces: registered, described, listed and taken back.
 //!
-//! Owns when one may be registered. Never reads or writes the store.
+//! Owns when one may be registered and taken back, and who is told of it. Never reads or writes the store.
 
 use domain::{Namespace, Style, Timestamp};
+use serve::page::Binding;
 use serve::{Caller, Refusal};
 
 use crate::change::{Applied, Change, Plan};
+use crate::list::{Listed, PageRequest, SCAN};
+use crate::page::Position as _;
+use crate::store::{Contents, NamespaceQuery, Scope};
 use crate::{Call, Things, refuse};
 
 impl Things {
@@ -20,6 +24,37 @@ impl Things {
             Applied::Namespace { created_at, .. } => Ok(created_at),
             other => unreachable!("a registration answers with a namespace, not {other:?}"),
         }
+    }
+
+    /// How and since when a namespace is registered, and what it has.
+    pub(crate) async fn get_namespace(
+        &self,
+        caller: &Caller,
+        ns: &Namespace,
+    ) -> Result<(Style, Timestamp, Contents), Refusal> {
+        caller.require_read(ns)?;
+        let described = self.store.things.describe(caller, ns.clone()).await?;
+        described.ok_or_else(|| refuse::namespace_not_found(ns))
+    }
+
+    /// A page of the namespaces that the caller may read, by name.
+    pub(crate) async fn list_namespaces(
+        &self,
+        caller: &Caller,
+        scope: Scope,
+        page: &PageRequest,
+    ) -> Result<Listed<(Namespace, Style, Timestamp)>, Refusal> {
+        let question = format!("{scope:?}");
+        let binding = Binding::new(&caller.tenant, &[b"namespaces", question.as_bytes()]);
+        let after = self.store.seal.position(binding, &page.token, Namespace::from_bytes)?;
+        let query = NamespaceQuery { scope, after, limit: page.size, scan: SCAN };
+        let found = self.store.things.namespaces(caller, query).await?;
+        Ok(Listed::new(found, |next| self.store.seal.token(binding, &next.to_bytes())))
+    }
+
+    /// Takes back the registration of a namespace that never had a name.
+    pub(crate) async fn delete_namespace(&self, call: Call, ns: Namespace) -> Result<(), Refusal> {
+        self.change(call, Change::DeleteNamespace { ns }).await.map(drop)
     }
 }
 
@@ -61,10 +96,33 @@ pub(crate) fn plan(
             Ok(Plan::nothing(Applied::Namespace { ns, style, created_at }))
         }
         NamespaceFacts { hides_name_of: Some(outer), .. } => Err(refuse::namespace_shadows(&ns, &outer)),
-        NamespaceFacts { present: None, hides_name_of: None } => Ok(Plan {
-            register: Some((ns.clone(), style, now)),
-            mutations: Vec::new(),
-            applied: Applied::Namespace { ns, style, created_at: now },
-        }),
+        NamespaceFacts { present: None, hides_name_of: None } => {
+            let register = Some((ns.clone(), style, now));
+            Ok(Plan { register, ..Plan::nothing(Applied::Namespace { ns, style, created_at: now }) })
+        }
+    }
+}
+
+/// What taking back `ns` does. `present`: how and since when it is registered; `has_names`: whether it has or had a name.
+pub(crate) fn plan_delete(
+    caller: &Caller,
+    ns: Namespace,
+    present: Option<(Style, Timestamp)>,
+    has_names: bool,
+) -> Result<Plan, Refusal> {
+    caller.require_admin(&ns)?;
+    let Some((style, created_at)) = present else { return Err(refuse::namespace_not_found(&ns)) };
+    if has_names {
+        return Err(refuse::namespace_not_empty(&ns));
+    }
+    let unregister = Some(ns.clone());
+    Ok(Plan { unregister, ..Plan::nothing(Applied::Namespace { ns, style, created_at }) })
+}
+
+/// What a text follows that begins with `start`, which is empty or ends in a slash: no id has the last character of all.
+pub(crate) fn end_of(start: &str) -> String {
+    match start.strip_suffix('/') {
+        Some(start) => format!("{start}0"),
+        None => "\u{10ffff}".to_owned(),
     }
 }

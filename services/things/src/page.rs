@@ -1,6 +1,6 @@
 //! Owns how the ends of pages are told in tokens. What a token is bound to is `serve::page`'s.
 
-use domain::{Id, Key, Name, Variant};
+use domain::{Id, Key, Name, Namespace, Variant};
 use ulid::Ulid;
 
 use crate::store::After;
@@ -11,6 +11,16 @@ pub(crate) trait Position: Sized {
     fn to_bytes(&self) -> Vec<u8>;
     /// As a token carried it.
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
+}
+
+impl Position for Namespace {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_str().into()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        std::str::from_utf8(bytes).ok()?.parse().ok()
+    }
 }
 
 impl Position for Name {

@@ -62,7 +62,7 @@ pub(crate) fn plan(
     let register = (!is_registered).then(|| (key.ns.clone(), style, created_at));
     let thing = Thing { key, body, created_at, etag: domain::Etag(ulid) };
     let mutations = vec![origin.thing(ulid, None, Some(thing.clone()))];
-    Ok(Plan { register, mutations, applied: Applied::Thing { thing, style, outcome: Outcome::Created } })
+    Ok(Plan { register, mutations, ..Plan::nothing(Applied::Thing { thing, style, outcome: Outcome::Created }) })
 }
 
 /// What giving `before` the new `body` does.
@@ -73,5 +73,5 @@ pub(crate) fn replace(origin: Origin<'_>, style: Style, before: Thing, body: Thi
     let ulid = origin.ulid_after(Some(before.etag.0));
     let thing = Thing { key: before.key.clone(), body, created_at: before.created_at, etag: domain::Etag(ulid) };
     let mutations = vec![origin.thing(ulid, Some(before), Some(thing.clone()))];
-    Plan { register: None, mutations, applied: Applied::Thing { thing, style, outcome: Outcome::Replaced } }
+    Plan { mutations, ..Plan::nothing(Applied::Thing { thing, style, outcome: Outcome::Replaced }) }
 }

@@ -61,6 +61,15 @@ pub(crate) fn namespace_shadows(ns: &Namespace, hidden_in: &Namespace) -> Refusa
     Refusal::new(Reason::NameShadowed, message).with("ns", hidden_in)
 }
 
+pub(crate) fn namespace_not_found(ns: &Namespace) -> Refusal {
+    Refusal::new(Reason::NotFound, format!("namespace {ns} is not registered"))
+}
+
+pub(crate) fn namespace_not_empty(ns: &Namespace) -> Refusal {
+    let message = format!("namespace {ns} has or had names, whose history stays: it stays with them");
+    Refusal::new(Reason::NamespaceNotEmpty, message)
+}
+
 pub(crate) fn end_missing(end: &'static str, name: &Reference) -> Refusal {
     Refusal::new(Reason::EndMissing, format!("{end}: thing {name} does not exist")).with("end", end)
 }

@@ -163,7 +163,7 @@ pub(crate) fn plan_put(
     let register = (!is_registered).then(|| (key.ns.clone(), style, created_at));
     let relationship = Relationship { name: key.name(), body, created_at, etag: Etag(ulid) };
     let mutations = vec![origin.relationship(ulid, before, Some(relationship.clone()))];
-    Ok(Plan { register, mutations, applied: Applied::Relationship { relationship, style, outcome } })
+    Ok(Plan { register, mutations, ..Plan::nothing(Applied::Relationship { relationship, style, outcome }) })
 }
 
 /// What deleting the relationship of that name, whose present state is `before`, does. Who may write the name frees it,
@@ -182,7 +182,7 @@ pub(crate) fn plan_delete(
     checked.map_err(|refusal| if is_seen { refusal } else { refuse::relationship_not_found(reference) })?;
     let ulid = origin.ulid_after(Some(before.etag.0));
     let applied = Applied::Deleted { key, ulid, variants: 0, relationships: 0 };
-    Ok(Plan { register: None, mutations: vec![origin.relationship(ulid, Some(before), None)], applied })
+    Ok(Plan { mutations: vec![origin.relationship(ulid, Some(before), None)], ..Plan::nothing(applied) })
 }
 
 /// The end, which the caller must see: one that they do not is one that does not exist.

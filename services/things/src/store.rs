@@ -17,7 +17,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use domain::{Clock, EntityKind, Key, Name, Reference, Relationship, Style, Thing, TypeName, Visibility};
+use domain::{
+    Clock, EntityKind, Key, Name, Namespace, Reference, Relationship, Style, Thing, Timestamp, TypeName, Visibility,
+};
 use futures::future::BoxFuture;
 use proto::convert::WriteResult;
 use serve::health::Readiness;
@@ -27,7 +29,7 @@ use ulid::Ulid;
 
 use crate::atomic::Terms;
 use crate::change::{Applied, Write};
-pub(crate) use filter::{After, Order, Scope, ThingFilter, ThingQuery};
+pub(crate) use filter::{After, NamespaceQuery, Order, Scope, ThingFilter, ThingQuery};
 
 /// The future of a call to the store. It may be dropped; a write that was taken is then still carried out.
 pub(crate) type Answer<'a, T> = BoxFuture<'a, Result<T, Refusal>>;
@@ -60,6 +62,12 @@ pub(crate) trait ThingStore: Send + Sync {
 
     /// How many things the caller may see listed that pass the filter, at one moment.
     fn count(&self, caller: &Caller, filter: ThingFilter) -> Answer<'_, u64>;
+
+    /// How and since when a namespace is registered, and what it has, at one moment; `None` if it is not.
+    fn describe(&self, caller: &Caller, ns: Namespace) -> Answer<'_, Option<(Style, Timestamp, Contents)>>;
+
+    /// A page of the namespaces that the caller may read, by name as bytes.
+    fn namespaces(&self, caller: &Caller, query: NamespaceQuery) -> Answer<'_, NamespacePage>;
 }
 
 /// Relationships, of every tenant. They are written through [`ThingStore::write`].
@@ -199,6 +207,8 @@ pub(crate) struct Page<T, P> {
 
 /// Some things, each with the style of its namespace.
 pub(crate) type ThingPage = Page<(Thing, Style), After>;
+/// Some namespaces, each with its style and since when it is registered.
+pub(crate) type NamespacePage = Page<(Namespace, Style, Timestamp), Namespace>;
 /// Some relationships, each with the style of its namespace.
 pub(crate) type RelationshipPage = Page<(Relationship, Style), Name>;
 
@@ -211,6 +221,18 @@ pub(crate) struct Resolved {
     /// Of the present state, or of a deleted name's last one.
     pub(crate) visibility: Visibility,
     pub(crate) last: Ulid,
+}
+
+/// What a namespace has.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Contents {
+    /// Each variant too.
+    pub(crate) things: u64,
+    pub(crate) relationships: u64,
+    /// When the oldest of them was created.
+    pub(crate) first: Option<Timestamp>,
+    /// The newest mutation of a name of it, a deletion too.
+    pub(crate) last: Option<Ulid>,
 }
 
 /// The right to relay, until somebody else takes it.

@@ -41,11 +41,12 @@ impl Ask {
     }
 
     /// The same with much more time, if it has a deadline of its own.
-    pub(crate) fn waiting_longer(&self) -> Option<Self> {
+    pub(crate) fn waiting_longer(&self) -> Self {
         let mut longer = self.clone();
-        let (_, timeout) = longer.headers.iter_mut().find(|(name, _)| *name == "grpc-timeout")?;
-        "9S".clone_into(timeout);
-        Some(longer)
+        if let Some((_, timeout)) = longer.headers.iter_mut().find(|(name, _)| *name == "grpc-timeout") {
+            "9S".clone_into(timeout);
+        }
+        longer
     }
 
     /// Everything that it says.
@@ -76,6 +77,7 @@ pub(crate) const OF_NOBODY: [&str; 5] =
 const THING: &str = "/{ns}/{id}";
 const THINGS: &str = "/{ns}/";
 const RELATIONSHIP: &str = "/_/relationships/{ns}/{id}";
+const NAMESPACES: &str = "/_/namespaces";
 const NAMESPACE: &str = "/_/namespaces/{ns}";
 const ALL_THINGS: &str = "/_/things";
 const COUNT: &str = "/_/things:count";
@@ -244,6 +246,10 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
     }
     asks.push(Ask::new(route, Method::DELETE, url.clone()).header("if-match", &etag));
     asks.push(caused(Ask::new(route, Method::DELETE, url.clone())));
+    asks.push(Ask::get(NAMESPACE, format!("/_/namespaces/{ns}")));
+    asks.push(Ask::get(NAMESPACES, format!("{NAMESPACES}?ns_prefix={ns}&page_size=1000")));
+    asks.push(Ask::get(NAMESPACES, format!("{NAMESPACES}?page_size=1&page_token={}", token("ListNamespaces"))));
+    asks.push(Ask::new(NAMESPACE, Method::DELETE, format!("/_/namespaces/{ns}")));
     asks.push(Ask::new(NAMESPACE, Method::PUT, format!("/_/namespaces/{ns}")).json(r#"{"style":"literal"}"#.into()));
     let changes = format!(
         r#"{{"changes":[{{"put_thing":{{"url":"/{ns}/{id}","type":"T"}}}},{{"delete_thing":{{"url":"/{ns}/{id}"}}}},

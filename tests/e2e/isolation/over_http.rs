@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{
     asks::{Ask, OF_NOBODY, TAIL, asks, follows},
     callers::Caller,
-    matrix::Outcome,
+    matrix::{MEANWHILE, Outcome},
     requests::Given,
     world::{Secret, World},
 };
@@ -81,10 +81,13 @@ impl OverHttp<'_> {
             let twin = ask.saying(&twin);
             let mut bytes = bytes.clone();
             let mut absent = markers.untwin(&spell(&self.send(&twin).await));
-            if let (true, Some(ask), Some(twin)) = (absent != bytes, ask.waiting_longer(), twin.waiting_longer()) {
-                // One of the two was too late: what is waited for came, or the answer that it did not was not passed on.
-                bytes = spell(&self.send(&ask).await);
-                absent = markers.untwin(&spell(&self.send(&twin).await));
+            for _ in 0..MEANWHILE {
+                if absent == bytes {
+                    break;
+                }
+                // One of the two may have been too late: what is waited for came, or the answer that it did not was not passed on.
+                bytes = spell(&self.send(&ask.waiting_longer()).await);
+                absent = markers.untwin(&spell(&self.send(&twin.waiting_longer()).await));
             }
             if absent != bytes {
                 let (bytes, absent) = (bytes.escape_ascii(), absent.escape_ascii());

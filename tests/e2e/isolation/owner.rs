@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use harness::cluster::Cluster;
 use prost::Message as _;
 use proto::{
-    events::v1::{AsOf, HistoryRequest, ListStatesAtRequest, QueryRequest, as_of},
+    events::v1::{AsOf, Event, HistoryRequest, ListStatesAtRequest, QueryRequest, as_of},
     search::v1::{SearchRequest, SimilarRequest},
-    things::v1::{ListRelationshipsRequest, ListThingsRequest},
+    things::v1::{ListNamespacesRequest, ListRelationshipsRequest, ListThingsRequest},
 };
 
 use super::{
@@ -49,7 +49,9 @@ pub(crate) async fn dump(cluster: &Cluster, keys: &Keys, world: &World) -> Strin
             let is_mutation = event.event_type == "mutation";
             if is_mutation { event.entity_ns != YARD } else { appended.contains(event.ulid.as_str()) }
         });
-        dump.extend(others.map(|event| format!("{event:?}")));
+        // In which flush it was is where it is kept.
+        let kept_anywhere = others.map(|event| Event { pipeline_batch_id: 0, ..event.clone() });
+        dump.extend(kept_anywhere.map(|event| format!("{event:?}")));
         page_token = page.next_page_token;
         if page_token.is_empty() {
             break;
@@ -70,6 +72,9 @@ pub(crate) async fn given(cluster: &Cluster, keys: &Keys, world: &World) -> Give
     let request = ListThingsRequest { ns: VAULT.into(), page_size: 1, ..Default::default() };
     let answer = things.list_things(signed(&keys.owner, request)).await.expect("listed");
     keep("ListThings", answer.into_inner().next_page_token);
+    let request = ListNamespacesRequest { page_size: 1, ..Default::default() };
+    let answer = things.list_namespaces(signed(&keys.owner, request)).await.expect("listed");
+    keep("ListNamespaces", answer.into_inner().next_page_token);
     let thing = Some(named("a public thing").key());
     let request = ListRelationshipsRequest { thing, page_size: 1, ..Default::default() };
     let answer = things.list_relationships(signed(&keys.owner, request)).await.expect("listed");

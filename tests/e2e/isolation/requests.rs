@@ -13,11 +13,12 @@ use proto::{
     },
     search::v1::{CompleteRequest, Mode, SearchRequest, SimilarRequest},
     things::v1::{
-        BatchGetThingsRequest, CountThingsRequest, DeleteRelationshipRequest, DeleteThingRequest,
-        GetRelationshipRequest, GetThingRequest, ImportRow, ImportThingsRequest, ListRelationshipsRequest,
-        ListThingsRequest, PatchThingRequest, PutRelationshipRequest, PutThingRequest, RegisterNamespaceRequest,
-        Relationship, ResolveNameRequest, RestoreThingRequest, Thing, UndeleteThingRequest, WriteChange,
-        WriteThingsRequest, import_row::Row, restore_thing_request, write_change::Change,
+        BatchGetThingsRequest, CountThingsRequest, DeleteNamespaceRequest, DeleteRelationshipRequest,
+        DeleteThingRequest, GetNamespaceRequest, GetRelationshipRequest, GetThingRequest, ImportRow,
+        ImportThingsRequest, ListNamespacesRequest, ListRelationshipsRequest, ListThingsRequest, PatchThingRequest,
+        PutRelationshipRequest, PutThingRequest, RegisterNamespaceRequest, Relationship, ResolveNameRequest,
+        RestoreThingRequest, Thing, UndeleteThingRequest, WriteChange, WriteThingsRequest, import_row::Row,
+        restore_thing_request, write_change::Change,
     },
 };
 
@@ -42,7 +43,16 @@ pub(crate) struct Given {
 impl Given {
     /// Something for each that can be.
     pub(crate) fn example() -> Self {
-        let lists = ["ListThings", "ListRelationships", "History", "Query", "ListStatesAt", "Search", "Similar"];
+        let lists = [
+            "ListThings",
+            "ListRelationships",
+            "ListNamespaces",
+            "History",
+            "Query",
+            "ListStatesAt",
+            "Search",
+            "Similar",
+        ];
         let page_tokens = lists.map(|list| (list.to_owned(), "token".to_owned())).into();
         Self { page_tokens, cursor: "cursor".into() }
     }
@@ -226,6 +236,12 @@ pub(crate) fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>
         }
         .encode_to_vec(),
         "RegisterNamespace" => RegisterNamespaceRequest { ns: ns(), ..Default::default() }.encode_to_vec(),
+        "GetNamespace" => GetNamespaceRequest { ns: ns() }.encode_to_vec(),
+        "ListNamespaces" => {
+            ListNamespacesRequest { page_size: if path == "page_token" { 1 } else { WHOLE }, ..Default::default() }
+                .encode_to_vec()
+        }
+        "DeleteNamespace" => DeleteNamespaceRequest { ns: ns() }.encode_to_vec(),
         "ResolveName" => ResolveNameRequest { key: key(), kind, as_of: None }.encode_to_vec(),
         "Append" => {
             let event =

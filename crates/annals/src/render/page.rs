@@ -3,8 +3,9 @@
 use domain::{Json, json};
 use gateway::json as http;
 use proto::{
+    convert,
     events::v1::{Mutation, MutationType, State, state},
-    things::v1::{Relationship, Thing},
+    things::v1::{ListNamespacesResponse, Namespace, Relationship, Thing},
 };
 
 use super::{count, document, line, name, table, time};
@@ -24,6 +25,19 @@ pub(crate) fn things(things: &[Thing], next_page_token: &str, is_json: bool) {
     };
     print!("{}", table(&things.iter().map(row).collect::<Vec<_>>()));
     rest(things.len(), "thing", next_page_token);
+}
+
+/// The namespaces that one may read.
+pub(crate) fn namespaces(namespaces: Vec<Namespace>, next_page_token: String, is_json: bool) {
+    if is_json {
+        return document(&http::namespaces(&ListNamespacesResponse { namespaces, next_page_token }));
+    }
+    let row = |namespace: &Namespace| {
+        let style = convert::style(namespace.style).unwrap_or_default();
+        vec![namespace.url.clone(), style.as_str().into(), time(namespace.created_at.as_ref())]
+    };
+    print!("{}", table(&namespaces.iter().map(row).collect::<Vec<_>>()));
+    rest(namespaces.len(), "namespace", &next_page_token);
 }
 
 /// The relationships at a thing.

@@ -7,7 +7,7 @@ use proto::{
     things::v1::{DeleteThingResponse, Namespace, Relationship, Thing},
 };
 
-use super::{count, document, line, name, plain, table, time};
+use super::{count, document, grouped, line, name, plain, table, time};
 
 /// The longest value of data that is shown whole, in characters.
 const LONGEST_VALUE: usize = 100;
@@ -92,7 +92,15 @@ pub(crate) fn namespace(namespace: &Namespace, is_json: bool) {
         return document(&http::namespace(namespace));
     }
     let style = convert::style(namespace.style).unwrap_or_default();
-    println!("{}\n  style    {}\n  created  {}", namespace.url, style.as_str(), time(namespace.created_at.as_ref()));
+    let mut facts = vec![("style", style.as_str().to_owned()), ("created", time(namespace.created_at.as_ref()))];
+    if let Some(contents) = &namespace.contents {
+        facts.push(("things", grouped(contents.things.unsigned_abs())));
+        facts.push(("relationships", grouped(contents.relationships.unsigned_abs())));
+        facts.push(("oldest", time(contents.first_created_at.as_ref())));
+        facts.push(("changed", time(contents.last_changed_at.as_ref())));
+        facts.retain(|(_, value)| !value.is_empty());
+    }
+    print!("{}\n{}", namespace.url, indented(&facts));
 }
 
 fn visibility(word: i32) -> String {

@@ -139,6 +139,7 @@ pub fn namespace_to_wire(ns: &Namespace, style: Style, created_at: Timestamp) ->
         style: style_to_wire(style).into(),
         created_at: Some(timestamp_to_wire(created_at)),
         url: domain::url::namespace(ns),
+        contents: None,
     }
 }
 

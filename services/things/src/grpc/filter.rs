@@ -60,7 +60,7 @@ pub(super) fn of_count(request: CountThingsRequest) -> Result<ThingFilter, Inval
     Ok(of_list(list)?.0)
 }
 
-fn scope(ns: &str, ns_prefix: &str) -> Result<Scope, Invalid> {
+pub(super) fn scope(ns: &str, ns_prefix: &str) -> Result<Scope, Invalid> {
     let namespace = |field: &str, text: &str| -> Result<Namespace, Invalid> {
         text.parse().map_err(|Invalid { rule, .. }| Invalid::new(field, rule))
     };

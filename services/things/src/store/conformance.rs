@@ -178,6 +178,11 @@ cases! {
         of_a_racing_name_and_namespace_one_wins
         a_refused_put_registers_nothing
         tenants_register_for_themselves
+        a_namespace_tells_what_it_has_and_when_that_changed
+        a_namespace_is_told_to_its_readers_only
+        namespaces_are_listed_by_name_page_by_page
+        a_namespace_that_never_had_a_name_can_be_taken_back
+        a_namespace_with_a_relationship_cannot_be_taken_back
     }
     visibility {
         a_private_thing_is_not_found_like_an_absent_one

@@ -24,7 +24,7 @@ pub(super) trait Facts {
     /// How and since when a namespace is registered.
     fn namespace(&self, ns: &Namespace) -> Result<Option<(Style, Timestamp)>, Self::Failure>;
 
-    /// Whether `ns` has or had a name, of a thing or relationship, whose id begins with `start`, which ends in a slash.
+    /// Whether `ns` has or had a name, of a thing or relationship, whose id begins with `start`, which is empty or ends in a slash.
     fn has_name_below(&self, ns: &Namespace, start: &str) -> Result<bool, Self::Failure>;
 
     /// The thing of that key.
@@ -94,6 +94,10 @@ pub(super) trait Facts {
                     }
                 }
                 Ok(namespaces::plan(origin.caller, origin.clock.now(), ns, style, facts)?)
+            }
+            Change::DeleteNamespace { ns } => {
+                let (present, has_names) = (self.namespace(&ns)?, self.has_name_below(&ns, "")?);
+                Ok(namespaces::plan_delete(origin.caller, ns, present, has_names)?)
             }
         }
     }

@@ -19,6 +19,16 @@ pub(crate) struct ThingQuery {
     pub(crate) scan: usize,
 }
 
+/// Which namespaces to list.
+#[derive(Clone, Debug)]
+pub(crate) struct NamespaceQuery {
+    pub(crate) scope: Scope,
+    pub(crate) after: Option<Namespace>,
+    pub(crate) limit: usize,
+    /// Rows to look at; at least one.
+    pub(crate) scan: usize,
+}
+
 /// What must hold of a thing.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct ThingFilter {
@@ -112,6 +122,16 @@ impl ThingQuery {
             (Order::UpdatedLast(_), Some(After::Updated(after))) => start..end.min(*after),
             _ => start..end,
         }
+    }
+}
+
+impl NamespaceQuery {
+    /// What the page goes through: names from one on, to another, that one not.
+    pub(crate) fn ranges(&self) -> Vec<Range<String>> {
+        let after = self.after.as_ref().map_or("", Namespace::as_str);
+        // Behind a name and a space come all that follow the name: a space is before whatever a name goes on with.
+        let from = |start: String| if start.as_str() > after { start } else { format!("{after} ") };
+        self.scope.ranges().into_iter().map(|Range { start, end }| from(start)..end).collect()
     }
 }
 

@@ -11,6 +11,7 @@ mod lists;
 mod load;
 mod migrate;
 mod names;
+mod namespaces;
 mod outbox;
 mod picture;
 mod requests;
@@ -24,7 +25,7 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use domain::{Clock, EntityKind, Key, Name, Reference, Relationship, Style};
+use domain::{Clock, EntityKind, Key, Name, Namespace, Reference, Relationship, Style, Timestamp};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use proto::convert::WriteResult;
@@ -41,8 +42,8 @@ use self::picture::Picture;
 use self::tenant::{Pool, Purpose, TenantTx};
 use super::facts::Facts as _;
 use super::{
-    Answer, Backlog, Lease, Outbox, Read, RelationshipPage, RelationshipQuery, RelationshipStore, Resolved, Taken,
-    ThingFilter, ThingPage, ThingQuery, ThingStore, Wanted,
+    Answer, Backlog, Contents, Lease, NamespacePage, NamespaceQuery, Outbox, Read, RelationshipPage, RelationshipQuery,
+    RelationshipStore, Resolved, Taken, ThingFilter, ThingPage, ThingQuery, ThingStore, Wanted,
 };
 use crate::atomic::Terms;
 use crate::change::{Applied, Write};
@@ -210,6 +211,24 @@ impl ThingStore for Postgres {
         async move {
             let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
             Ok(lists::count(&mut tx, &caller, &filter).await?)
+        }
+        .boxed()
+    }
+
+    fn describe(&self, caller: &Caller, ns: Namespace) -> Answer<'_, Option<(Style, Timestamp, Contents)>> {
+        let tenant = caller.tenant.clone();
+        async move {
+            let mut tx = self.pool.tenant(&tenant, Purpose::Read).await?;
+            Ok(namespaces::describe(&mut tx, &ns).await?)
+        }
+        .boxed()
+    }
+
+    fn namespaces(&self, caller: &Caller, query: NamespaceQuery) -> Answer<'_, NamespacePage> {
+        let caller = caller.clone();
+        async move {
+            let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
+            Ok(namespaces::list(&mut tx, &caller, &query).await?)
         }
         .boxed()
     }

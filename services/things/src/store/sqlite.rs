@@ -8,6 +8,7 @@ mod ends;
 mod failure;
 mod lists;
 mod migrate;
+mod namespaces;
 mod open;
 mod outbox;
 mod readers;
@@ -19,7 +20,7 @@ mod writer;
 
 use std::sync::Arc;
 
-use domain::{EntityKind, Reference, Relationship, Style};
+use domain::{EntityKind, Namespace, Reference, Relationship, Style, Timestamp};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use proto::convert::WriteResult;
@@ -34,8 +35,8 @@ use self::readers::Readers;
 use self::tables::Tables;
 use self::writer::Writer;
 use super::{
-    Answer, Backlog, Lease, Outbox, Read, RelationshipPage, RelationshipQuery, RelationshipStore, Resolved, Taken,
-    ThingFilter, ThingPage, ThingQuery, ThingStore, Wanted,
+    Answer, Backlog, Contents, Lease, NamespacePage, NamespaceQuery, Outbox, Read, RelationshipPage, RelationshipQuery,
+    RelationshipStore, Resolved, Taken, ThingFilter, ThingPage, ThingQuery, ThingStore, Wanted,
 };
 use crate::atomic::Terms;
 use crate::change::{Applied, Write};
@@ -120,6 +121,18 @@ impl ThingStore for Sqlite {
         let caller = caller.clone();
         let count = move |connection: &_| Tables::new(connection, &caller.tenant).count(&caller, &filter);
         self.readers.aside(count).boxed()
+    }
+
+    fn describe(&self, caller: &Caller, ns: Namespace) -> Answer<'_, Option<(Style, Timestamp, Contents)>> {
+        let tenant = caller.tenant.clone();
+        let describe = move |connection: &_| Tables::new(connection, &tenant).describe(&ns);
+        self.readers.aside(describe).boxed()
+    }
+
+    fn namespaces(&self, caller: &Caller, query: NamespaceQuery) -> Answer<'_, NamespacePage> {
+        let caller = caller.clone();
+        let list = move |connection: &_| Tables::new(connection, &caller.tenant).namespaces(&caller, &query);
+        self.readers.aside(list).boxed()
     }
 }
 

@@ -3,7 +3,9 @@
 use domain::{Condition, Style};
 use proto::common::v1::Reason;
 
-use super::bed::{Bed, call, foreigner, keyed, name, note, ns, owner};
+use super::bed::{Bed, anonymous, call, foreigner, keyed, name, note, ns, owner, reason};
+use crate::list::PageRequest;
+use crate::store::{Contents, Scope};
 
 pub(crate) async fn a_registration_can_be_repeated(bed: Bed) {
     let first = bed.things.register_namespace(call(&owner()), ns("a/b"), Style::Literal).await.unwrap();
@@ -117,4 +119,85 @@ pub(crate) async fn tenants_register_for_themselves(bed: Bed) {
     bed.register_as(&foreigner(), "a/b", Style::Wiki).await.unwrap();
     let somebody = keyed(&["admin:a/b"]);
     bed.register_as(&somebody, "a/b", Style::Literal).await.unwrap();
+}
+
+pub(crate) async fn a_namespace_tells_what_it_has_and_when_that_changed(bed: Bed) {
+    bed.clock.advance(1_000);
+    let first = bed.put("onet/a", "one").await.state.created_at;
+    bed.put("onet/a#es", "uno").await;
+    bed.put("onet/b", "one").await;
+    bed.put("other/a", "one").await;
+    bed.link("onet/a-b", "onet/a", "onet/b").await.unwrap();
+    bed.clock.advance(1_000);
+    let last = bed.delete("onet/b").await.unwrap().ulid;
+    let (style, _, contents) = bed.things.get_namespace(&owner(), &ns("onet")).await.unwrap();
+    assert_eq!(style, Style::Wiki);
+    assert_eq!(contents, Contents { things: 2, relationships: 0, first: Some(first), last: Some(last) });
+    bed.register("a/b", Style::Literal).await.unwrap();
+    let (style, _, contents) = bed.things.get_namespace(&owner(), &ns("a/b")).await.unwrap();
+    assert_eq!((style, contents), (Style::Literal, Contents::default()));
+}
+
+pub(crate) async fn a_namespace_is_told_to_its_readers_only(bed: Bed) {
+    bed.put("onet/a", "one").await;
+    let get = async |who| reason(bed.things.get_namespace(&who, &ns("onet")).await).map(drop);
+    assert_eq!(get(keyed(&["read:onet"])).await, Ok(()));
+    assert_eq!(get(keyed(&["read:other"])).await, Err(Reason::PermissionDenied));
+    assert_eq!(get(foreigner()).await, Err(Reason::NotFound));
+    let listed = async |who| {
+        let page = PageRequest { size: 50, token: String::new() };
+        let listed = bed.things.list_namespaces(&who, Scope::All, &page).await.unwrap();
+        listed.items.iter().map(|(ns, ..)| ns.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(keyed(&["read:onet"])).await, ["onet"]);
+    for who in [keyed(&["read:other"]), anonymous(), foreigner()] {
+        assert_eq!(listed(who).await, [""; 0]);
+    }
+}
+
+pub(crate) async fn namespaces_are_listed_by_name_page_by_page(bed: Bed) {
+    for named in ["a/b", "a", "a-b", "a/b/c", "b", "a0"] {
+        bed.register(named, Style::Wiki).await.unwrap();
+    }
+    for (scope, expected) in [
+        (Scope::All, vec!["a", "a-b", "a/b", "a/b/c", "a0", "b"]),
+        (Scope::Under(ns("a")), vec!["a", "a/b", "a/b/c"]),
+        (Scope::Under(ns("a/b")), vec!["a/b", "a/b/c"]),
+        (Scope::Under(ns("none")), vec![]),
+    ] {
+        let (mut all, mut token) = (Vec::new(), String::new());
+        loop {
+            let page = PageRequest { size: 2, token };
+            let listed = bed.things.list_namespaces(&owner(), scope.clone(), &page).await.unwrap();
+            all.extend(listed.items.iter().map(|(ns, ..)| ns.to_string()));
+            token = listed.next_page_token;
+            if token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(all, expected, "{scope:?}");
+    }
+}
+
+pub(crate) async fn a_namespace_that_never_had_a_name_can_be_taken_back(bed: Bed) {
+    let delete = async |who, named: &str| reason(bed.things.delete_namespace(call(&who), ns(named)).await);
+    assert_eq!(delete(owner(), "a/b").await, Err(Reason::NotFound));
+    bed.register("a/b", Style::Literal).await.unwrap();
+    assert_eq!(delete(keyed(&["write:a/b"]), "a/b").await, Err(Reason::PermissionDenied));
+    assert_eq!(delete(foreigner(), "a/b").await, Err(Reason::NotFound));
+    assert_eq!(delete(owner(), "a/b").await, Ok(()));
+    assert_eq!(delete(owner(), "a/b").await, Err(Reason::NotFound));
+    bed.register("a/b", Style::Wiki).await.unwrap();
+    bed.put("a/b:c", "one").await;
+    assert_eq!(delete(owner(), "a/b").await, Err(Reason::NamespaceNotEmpty));
+    bed.delete("a/b:c").await.unwrap();
+    assert_eq!(delete(owner(), "a/b").await, Err(Reason::NamespaceNotEmpty), "its history is spelled so");
+}
+
+pub(crate) async fn a_namespace_with_a_relationship_cannot_be_taken_back(bed: Bed) {
+    bed.put("onet/a", "one").await;
+    bed.link("links/a", "onet/a", "onet/a").await.unwrap();
+    let gone = reason(bed.things.delete_namespace(call(&owner()), ns("links")).await);
+    assert_eq!(gone, Err(Reason::NamespaceNotEmpty));
+    assert!(bed.relationship(&owner(), "links/a").await.is_ok());
 }

@@ -287,6 +287,9 @@ fn weight(change: &Change) -> usize {
         }
         // What is patched may be as large as a thing is.
         Change::PatchThing { .. } => 1 << 20,
-        Change::DeleteThing { .. } | Change::DeleteRelationship { .. } | Change::RegisterNamespace { .. } => 0,
+        Change::DeleteThing { .. }
+        | Change::DeleteRelationship { .. }
+        | Change::RegisterNamespace { .. }
+        | Change::DeleteNamespace { .. } => 0,
     }
 }

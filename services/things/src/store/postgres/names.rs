@@ -11,6 +11,7 @@ use super::load::{Keys, place, unknown};
 use super::picture::{Last, Picture};
 use super::rows;
 use super::tenant::TenantTx;
+use crate::namespaces;
 
 /// The `last` of a name that never was.
 pub(super) const NEVER: [u8; 16] = [0; 16];
@@ -100,8 +101,7 @@ impl Picture {
             or exists (
                 select 1 from names
                 where tenant = $1 and kind = 'relationship' and ns = $2 and id >= $3 and id < $4)";
-        // The character after the slash: the end of all that begin with it.
-        let end = format!("{}0", start.trim_end_matches('/'));
+        let end = namespaces::end_of(&start);
         let row = tx.query(sql).bind(ns.as_str()).bind(&start).bind(end).fetch_one(tx.connection()).await?;
         self.below.insert((ns, start), row.try_get(0)?);
         Ok(())

@@ -36,7 +36,7 @@ pub(super) struct Picture {
     pub(super) relationships: HashMap<Name, Option<Linked>>,
     pub(super) outgoing: HashMap<Name, usize>,
     pub(super) dependents: HashMap<Name, Dependents>,
-    /// Whether a namespace has a name that begins so.
+    /// Whether a namespace has or had a name that begins so.
     pub(super) below: HashMap<(Namespace, String), bool>,
     pub(super) changed: Changed,
 }
@@ -45,6 +45,7 @@ pub(super) struct Picture {
 #[derive(Default)]
 pub(super) struct Changed {
     pub(super) namespaces: Vec<(Namespace, Style, Timestamp)>,
+    pub(super) unregistered: Vec<Namespace>,
     pub(super) things: BTreeSet<Key>,
     pub(super) relationships: BTreeSet<Name>,
     pub(super) names: BTreeSet<(EntityKind, Key)>,
@@ -54,14 +55,18 @@ pub(super) struct Changed {
 
 impl Changed {
     pub(super) fn is_empty(&self) -> bool {
-        self.namespaces.is_empty() && self.mutations.is_empty()
+        self.namespaces.is_empty() && self.unregistered.is_empty() && self.mutations.is_empty()
     }
 }
 
 impl Picture {
     /// Takes over what a plan does, and gives what the caller is told.
     pub(super) fn apply(&mut self, plan: Plan) -> Applied {
-        let Plan { register, mutations, applied } = plan;
+        let Plan { register, unregister, mutations, applied } = plan;
+        if let Some(ns) = unregister {
+            self.namespaces.insert(ns.clone(), None);
+            self.changed.unregistered.push(ns);
+        }
         if let Some((ns, style, created_at)) = register {
             self.namespaces.insert(ns.clone(), Some((style, created_at)));
             self.changed.namespaces.push((ns, style, created_at));

@@ -1,7 +1,7 @@
 //! Owns the statements that store what changed in a picture: states, last ULIDs and the outbox together, each table by one
 //! statement. Decides nothing.
 
-use domain::{Code, Content, Data, EntityKind, Key, Name, Relationship, RelationshipBody, Thing, ThingBody};
+use domain::{Code, Content, Data, EntityKind, Key, Name, Namespace, Relationship, RelationshipBody, Thing, ThingBody};
 use prost::Message as _;
 use proto::convert::mutation_event;
 
@@ -41,6 +41,12 @@ impl Picture {
         for (ns, style, created_at) in &self.changed.namespaces {
             let query = tx.query(sql).bind(ns.as_str()).bind(style.as_str());
             query.bind(created_at.millis()).execute(tx.connection()).await?;
+        }
+        if !self.changed.unregistered.is_empty() {
+            // One is taken back alone: what registered it was stored before.
+            let gone: Vec<&str> = self.changed.unregistered.iter().map(Namespace::as_str).collect();
+            let query = tx.query("delete from namespaces where tenant = $1 and ns = any($2)").bind(gone);
+            query.execute(tx.connection()).await?;
         }
         Ok(())
     }

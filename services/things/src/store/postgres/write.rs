@@ -84,7 +84,7 @@ fn steps(changes: &[Change]) -> impl Iterator<Item = &[Change]> {
 }
 
 fn is_alone(change: &Change) -> bool {
-    matches!(change, Change::DeleteThing { .. } | Change::RegisterNamespace { .. })
+    matches!(change, Change::DeleteThing { .. } | Change::RegisterNamespace { .. } | Change::DeleteNamespace { .. })
 }
 
 /// A transaction of several writes.
@@ -132,7 +132,7 @@ impl Group {
             let (first, is_alone) = match change {
                 Change::PutThing { reference, .. } => (first_segment(reference), false),
                 Change::PutRelationship { relationship, .. } => (first_segment(&relationship.reference), false),
-                Change::RegisterNamespace { ns, .. } => (first_of(ns.as_str()), true),
+                Change::RegisterNamespace { ns, .. } | Change::DeleteNamespace { ns } => (first_of(ns.as_str()), true),
                 _ => continue,
             };
             *locks.entry(place_lock(self.tx.tenant(), first)).or_default() |= is_alone;
@@ -192,6 +192,10 @@ impl Group {
                     for (outer, start) in namespaces::outer(ns) {
                         self.picture.load_below(&mut self.tx, outer, start).await?;
                     }
+                    self.picture.plan(origin, change.clone())
+                }
+                Change::DeleteNamespace { ns } => {
+                    self.picture.load_below(&mut self.tx, ns.clone(), String::new()).await?;
                     self.picture.plan(origin, change.clone())
                 }
                 other => self.picture.plan(origin, other.clone()),
@@ -298,7 +302,7 @@ impl Needs {
                 self.relationships.insert(key.name());
                 self.locks.insert((EntityKind::Relationship, key));
             }
-            Change::RegisterNamespace { .. } => {}
+            Change::RegisterNamespace { .. } | Change::DeleteNamespace { .. } => {}
         }
     }
 
@@ -320,7 +324,7 @@ fn namespaces_of(change: &Change) -> Vec<Namespace> {
             let references = [&relationship.reference, &relationship.from, &relationship.to];
             references.into_iter().flat_map(naming::candidates).collect()
         }
-        Change::RegisterNamespace { ns, .. } => vec![ns.clone()],
+        Change::RegisterNamespace { ns, .. } | Change::DeleteNamespace { ns } => vec![ns.clone()],
     }
 }
 

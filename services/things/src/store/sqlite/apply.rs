@@ -17,7 +17,11 @@ use crate::store::encoding::{embedding_bytes, end_hash, ulid_bytes};
 impl Transaction<'_> {
     /// Stores a plan.
     pub(super) fn apply(&mut self, tenant: &domain::TenantId, plan: &Plan) -> Result<(), Failure> {
-        let Plan { register, mutations, applied: _ } = plan;
+        let Plan { register, unregister, mutations, applied: _ } = plan;
+        if let Some(ns) = unregister {
+            let sql = "delete from namespaces where tenant = ?1 and ns = ?2";
+            self.tables(tenant).run(sql, params![tenant.as_str(), ns.as_str()])?;
+        }
         if let Some((ns, style, created_at)) = register {
             self.tables(tenant).register(ns, *style, *created_at)?;
         }

@@ -8,6 +8,7 @@ use ulid::Ulid;
 use super::failure::Failure;
 use super::rows::{self, thing_columns};
 use crate::delete::Dependents;
+use crate::namespaces;
 use crate::store::encoding::end_hash;
 use crate::store::facts::{Facts, Linked};
 use crate::store::{Read, Wanted};
@@ -66,8 +67,7 @@ impl Facts for Tables<'_> {
     /// slash. By a range of the primary key of names, which compares bytes.
     fn has_name_below(&self, ns: &Namespace, start: &str) -> Result<bool, Failure> {
         let sql = "select 1 from names where tenant = ?1 and kind = ?2 and ns = ?3 and id >= ?4 and id < ?5 limit 1";
-        // The character after the slash: the end of all that begin with it.
-        let end = format!("{}0", start.trim_end_matches('/'));
+        let end = namespaces::end_of(start);
         for kind in [EntityKind::Thing, EntityKind::Relationship] {
             let params = params![self.tenant.as_str(), kind.as_str(), ns.as_str(), start, end];
             if self.one(sql, params, |_| Ok(()))?.is_some() {

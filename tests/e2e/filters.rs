@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 super::on_every_store! {
     things_are_listed_and_counted_by_their_conditions,
     lists_go_on_in_the_order_of_changes,
+    a_page_token_is_good_for_its_conditions_only,
     a_condition_that_is_none_is_refused_by_its_field,
     the_program_lists_and_counts_by_conditions,
 }
@@ -67,6 +68,23 @@ async fn lists_go_on_in_the_order_of_changes(cluster: &mut Cluster) {
     }
     assert_eq!(urls, ["/river/a", "/river/lock", "/river/b"]);
     assert_eq!(listed(cluster, "/river/?order_by=updated_at").await, ["/river/b", "/river/lock", "/river/a"]);
+}
+
+async fn a_page_token_is_good_for_its_conditions_only(cluster: &mut Cluster) {
+    gauges(cluster).await;
+    let http = cluster.http();
+    let page = http.get("/river/?page_size=1&type=Gauge").await.expect(200).json();
+    let token = page["next_page_token"].as_str().unwrap();
+    http.get(&format!("/river/?page_size=2&type=Gauge&page_token={token}")).await.expect(200);
+    for other in [
+        "/river/?type=Lock",
+        "/river/?type=Gauge&where=/metres",
+        "/_/things?ns_prefix=river&type=Gauge",
+        "/pond/?type=Gauge",
+    ] {
+        let refused = http.get(&format!("{other}&page_token={token}")).await.expect(400).json();
+        assert_eq!(refused["type"], "/_/reasons/PAGE_TOKEN_INVALID", "{other}: {refused}");
+    }
 }
 
 async fn a_condition_that_is_none_is_refused_by_its_field(cluster: &mut Cluster) {

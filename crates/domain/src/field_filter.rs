@@ -1,6 +1,10 @@
-//! Owns what of a field of data may be asked: where it is, and what must hold there. Never looks anywhere.
+//! Owns what of a field of data may be asked: where it is, what must hold there, and whether it does.
 
-use std::{fmt, str::FromStr};
+use std::{
+    cmp::Ordering::{self, Equal, Greater, Less},
+    fmt,
+    str::FromStr,
+};
 
 use crate::{Invalid, Json, json};
 
@@ -84,14 +88,15 @@ impl FieldFilter {
     /// Whether it holds of `data`, or of a thing that has none.
     pub fn holds(&self, data: Option<&Json>) -> bool {
         let names: Vec<String> = self.path.names().collect();
-        let has = |fulfils: &dyn Fn(&Scalar) -> bool| data.is_some_and(|data| has_scalar(data, &names, fulfils));
+        let has = |fulfils: &dyn Fn(&Json) -> bool| data.is_some_and(|data| has_scalar(data, &names, fulfils));
         match &self.test {
             FieldTest::Exists => data.is_some_and(|data| has_value(data, &names)),
             FieldTest::Absent => !data.is_some_and(|data| has_value(data, &names)),
-            FieldTest::AnyOf(values) => has(&|scalar| values.contains(scalar)),
-            FieldTest::Within { from, until } => has(&|scalar| {
-                from.as_ref().is_none_or(|from| from.is_at_most(scalar))
-                    && until.as_ref().is_none_or(|until| scalar.is_alike(until) && !until.is_at_most(scalar))
+            FieldTest::AnyOf(values) => has(&|value| values.iter().any(|wanted| wanted.compare(value) == Some(Equal))),
+            FieldTest::Within { from, until } => has(&|value| {
+                let is_from = |from: &Scalar| matches!(from.compare(value), Some(Less | Equal));
+                let is_before = |until: &Scalar| until.compare(value) == Some(Greater);
+                from.as_ref().is_none_or(is_from) && until.as_ref().is_none_or(is_before)
             }),
         }
     }
@@ -108,14 +113,14 @@ fn has_value(value: &Json, names: &[String]) -> bool {
 }
 
 /// Whether one of the values without parts that are there fulfils this.
-fn has_scalar(value: &Json, names: &[String], fulfils: &dyn Fn(&Scalar) -> bool) -> bool {
+fn has_scalar(value: &Json, names: &[String], fulfils: &dyn Fn(&Json) -> bool) -> bool {
     match (value, names.split_first()) {
         (Json::Array(items), _) => items.iter().any(|item| has_scalar(item, names, fulfils)),
         (Json::Object(members), Some((first, rest))) => {
             members.iter().any(|(name, value)| **name == **first && has_scalar(value, rest, fulfils))
         }
         (_, Some(_)) => false,
-        (value, None) => Scalar::of(value).is_ok_and(|scalar| fulfils(&scalar)),
+        (value, None) => fulfils(value),
     }
 }
 
@@ -214,16 +219,17 @@ impl Scalar {
         }
     }
 
-    fn is_alike(&self, other: &Self) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
-    }
-
-    /// Whether both are of one kind, and this comes no later.
-    fn is_at_most(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Number(one), Self::Number(other)) => one <= other,
-            (Self::String(one), Self::String(other)) => one <= other,
-            _ => false,
+    /// Which of the two comes first; `None` where they are not of one kind.
+    fn compare(&self, value: &Json) -> Option<Ordering> {
+        match (self, value) {
+            (Self::Null, Json::Null) => Some(Equal),
+            (Self::Bool(one), Json::Bool(other)) => Some(one.cmp(other)),
+            (Self::String(one), Json::String(other)) => Some(one.cmp(other)),
+            (Self::Number(one), Json::Number(_)) => match Self::of(value) {
+                Ok(Self::Number(other)) => one.partial_cmp(&other),
+                _ => None,
+            },
+            _ => None,
         }
     }
 }

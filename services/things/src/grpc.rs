@@ -7,6 +7,7 @@ mod restore;
 
 use domain::{Condition, Invalid, Provenance, Relationship, Style, Thing, TypeName, Variant, url};
 use futures::StreamExt as _;
+use prost::Message as _;
 use proto::common::v1::{self as common};
 use proto::convert::{
     condition, entity_kind, key_to_wire, name_to_wire, namespace_to_wire, reference, relationship_body,
@@ -109,7 +110,9 @@ impl ThingsService for Things {
         request: Request<wire::ListThingsRequest>,
     ) -> Result<Response<wire::ListThingsResponse>, Status> {
         let (_, extensions, mut request) = request.into_parts();
-        let page = PageRequest { size: page::size(request.page_size)?, token: std::mem::take(&mut request.page_token) };
+        let (size, token) = (page::size(request.page_size)?, std::mem::take(&mut request.page_token));
+        request.page_size = 0;
+        let page = PageRequest { size, token, question: request.encode_to_vec() };
         let (filter, order) = filter::of_list(request).map_err(Refusal::from)?;
         let listed = self.list_things(Caller::of(&extensions)?, filter, order, &page).await?;
         Ok(Response::new(wire::ListThingsResponse {
@@ -228,7 +231,7 @@ impl ThingsService for Things {
             .map_err(Refusal::from)?;
         let direction = self::direction(direction).map_err(Refusal::from)?;
         let relationship_type = type_filter(&r#type).map_err(Refusal::from)?;
-        let page = PageRequest { size: page::size(page_size)?, token: page_token };
+        let page = PageRequest { size: page::size(page_size)?, token: page_token, question: Vec::new() };
         let caller = Caller::of(&extensions)?;
         let listed = self.list_relationships(caller, thing, direction, relationship_type, &page).await?;
         Ok(Response::new(wire::ListRelationshipsResponse {
@@ -267,7 +270,7 @@ impl ThingsService for Things {
         let (_, extensions, request) = request.into_parts();
         let wire::ListNamespacesRequest { ns_prefix, page_size, page_token } = request;
         let scope = filter::scope("", &ns_prefix).map_err(Refusal::from)?;
-        let page = PageRequest { size: page::size(page_size)?, token: page_token };
+        let page = PageRequest { size: page::size(page_size)?, token: page_token, question: Vec::new() };
         let listed = self.list_namespaces(Caller::of(&extensions)?, scope, &page).await?;
         let namespace = |(ns, style, created_at)| namespace_to_wire(&ns, style, created_at);
         Ok(Response::new(wire::ListNamespacesResponse {

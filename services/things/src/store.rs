@@ -228,7 +228,8 @@ pub(crate) struct Resolved {
 pub(crate) struct Contents {
     /// Each variant too.
     pub(crate) things: u64,
-    pub(crate) relationships: u64,
+    /// Where the caller reads every namespace: an end may be hidden from others. To these the times are of things alone.
+    pub(crate) relationships: Option<u64>,
     /// When the oldest of them was created.
     pub(crate) first: Option<Timestamp>,
     /// The newest mutation of a name of it, a deletion too.

@@ -95,7 +95,8 @@ pub(crate) fn namespace(namespace: &Namespace, is_json: bool) {
     let mut facts = vec![("style", style.as_str().to_owned()), ("created", time(namespace.created_at.as_ref()))];
     if let Some(contents) = &namespace.contents {
         facts.push(("things", grouped(contents.things.unsigned_abs())));
-        facts.push(("relationships", grouped(contents.relationships.unsigned_abs())));
+        let relationships = contents.relationships.map(|count| grouped(count.unsigned_abs()));
+        facts.push(("relationships", relationships.unwrap_or_default()));
         facts.push(("oldest", time(contents.first_created_at.as_ref())));
         facts.push(("changed", time(contents.last_changed_at.as_ref())));
         facts.retain(|(_, value)| !value.is_empty());

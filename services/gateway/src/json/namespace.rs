@@ -37,7 +37,7 @@ fn write(json: &mut Writer, namespace: &wire::Namespace) {
     json.time("created_at", created_at.as_ref());
     if let Some(wire::NamespaceContents { things, relationships, first_created_at, last_changed_at }) = contents {
         json.number("things", things);
-        json.number("relationships", relationships);
+        json.optional_number("relationships", *relationships);
         json.time("first_created_at", first_created_at.as_ref());
         json.time("last_changed_at", last_changed_at.as_ref());
     }

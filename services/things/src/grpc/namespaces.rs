@@ -10,7 +10,7 @@ pub(super) fn described(ns: &Namespace, style: Style, created_at: Timestamp, con
     let Contents { things, relationships, first, last } = contents;
     let contents = wire::NamespaceContents {
         things: things as i64,
-        relationships: relationships as i64,
+        relationships: relationships.map(|count| count as i64),
         first_created_at: first.map(timestamp_to_wire),
         last_changed_at: last.map(|last| timestamp_to_wire(Timestamp::of_ulid(last))),
     };

@@ -123,7 +123,7 @@ cases! {
     lists {
         things_are_listed_by_id_then_variant_as_bytes
         pages_follow_each_other_without_gap_or_repetition
-        a_page_token_is_good_for_its_filter_only
+        a_page_token_is_good_for_its_question_only
         a_list_can_be_of_one_type
         an_unregistered_namespace_lists_nothing
         a_page_ends_before_it_is_too_large
@@ -183,6 +183,9 @@ cases! {
         namespaces_are_listed_by_name_page_by_page
         a_namespace_that_never_had_a_name_can_be_taken_back
         a_namespace_with_a_relationship_cannot_be_taken_back
+        a_namespace_does_not_count_relationships_for_who_may_not_see_their_ends
+        changes_of_one_write_find_a_namespace_as_those_before_left_it
+        a_name_that_is_made_on_the_way_registers_a_namespace_that_was_taken_back
     }
     visibility {
         a_private_thing_is_not_found_like_an_absent_one

@@ -114,9 +114,10 @@ impl ThingQuery {
         }
     }
 
-    /// The etags that the page may have, in an order of changes.
-    pub(crate) fn etags(&self) -> Range<Ulid> {
-        let Range { start, end } = self.filter.etags();
+    /// The etags that the page may have, in an order of changes; of `is_read`, a namespace that the caller reads, only those
+    /// of the filter's time: how many rows lie there, hidden ones too, others are not told.
+    pub(crate) fn etags(&self, is_read: bool) -> Range<Ulid> {
+        let Range { start, end } = if is_read { self.filter.etags() } else { Ulid::nil()..Ulid(u128::MAX) };
         match (&self.order, &self.after) {
             (Order::Updated(_), Some(After::Updated(after))) => start.max(Ulid(after.0.saturating_add(1)))..end,
             (Order::UpdatedLast(_), Some(After::Updated(after))) => start..end.min(*after),

@@ -33,6 +33,7 @@ use serve::health::Readiness;
 use serve::page::Seal;
 use serve::{Caller, Refusal, Tasks};
 use sqlx::postgres::PgConnectOptions;
+use tokio::sync::Semaphore;
 use ulid::Ulid;
 
 use self::failure::Failure;
@@ -53,6 +54,9 @@ use crate::refuse;
 /// Things that are read whole at once: what more of them may take is asked first.
 const READ_WHOLE: usize = 4;
 
+/// Reads that look at all of a namespace at a time: so many of the connections are never theirs that others wait for none.
+const LONG_READS: usize = 4;
+
 /// A database.
 pub(super) struct Postgres {
     pool: Pool,
@@ -60,6 +64,8 @@ pub(super) struct Postgres {
     waiting: Arc<Waiting>,
     clock: Clock,
     relay: Ulid,
+    /// Turns of reads that look at all of a namespace.
+    long: Semaphore,
 }
 
 /// Brings the tables of a database to this version, and says how many migrations that took.
@@ -78,7 +84,7 @@ pub(super) async fn open(url: &str, clock: Clock, readiness: Readiness, tasks: &
     let waiting = Arc::new(Waiting::default());
     waiting.found(outbox::count(&pool).await.map_err(refused)?);
     let lanes = Lanes::start(pool.clone(), clock.clone(), Arc::clone(&waiting), readiness, tasks);
-    Ok(Postgres { pool, lanes, waiting, clock, relay })
+    Ok(Postgres { pool, lanes, waiting, clock, relay, long: Semaphore::new(LONG_READS) })
 }
 
 /// The scheme alone is ours; everything else is as libpq has it.
@@ -209,6 +215,7 @@ impl ThingStore for Postgres {
     fn count(&self, caller: &Caller, filter: ThingFilter) -> Answer<'_, u64> {
         let caller = caller.clone();
         async move {
+            let _turn = self.long.acquire().await.map_err(|_| refuse::store_unavailable())?;
             let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
             Ok(lists::count(&mut tx, &caller, &filter).await?)
         }
@@ -216,10 +223,11 @@ impl ThingStore for Postgres {
     }
 
     fn describe(&self, caller: &Caller, ns: Namespace) -> Answer<'_, Option<(Style, Timestamp, Contents)>> {
-        let tenant = caller.tenant.clone();
+        let caller = caller.clone();
         async move {
-            let mut tx = self.pool.tenant(&tenant, Purpose::Read).await?;
-            Ok(namespaces::describe(&mut tx, &ns).await?)
+            let _turn = self.long.acquire().await.map_err(|_| refuse::store_unavailable())?;
+            let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
+            Ok(namespaces::describe(&mut tx, &caller, &ns).await?)
         }
         .boxed()
     }

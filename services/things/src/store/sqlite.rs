@@ -124,8 +124,8 @@ impl ThingStore for Sqlite {
     }
 
     fn describe(&self, caller: &Caller, ns: Namespace) -> Answer<'_, Option<(Style, Timestamp, Contents)>> {
-        let tenant = caller.tenant.clone();
-        let describe = move |connection: &_| Tables::new(connection, &tenant).describe(&ns);
+        let caller = caller.clone();
+        let describe = move |connection: &_| Tables::new(connection, &caller.tenant).describe(&caller, &ns);
         self.readers.aside(describe).boxed()
     }
 

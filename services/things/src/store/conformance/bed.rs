@@ -128,7 +128,7 @@ impl Bed {
 
     /// A page of a namespace: what is on it, and the token of the next.
     pub(crate) async fn page(&self, who: &Caller, named: &str, size: usize, token: &str) -> (Vec<String>, String) {
-        let page = PageRequest { size, token: token.to_owned() };
+        let page = PageRequest { size, token: token.to_owned(), question: named.into() };
         let Listed { items, next_page_token } =
             self.things.list_things(who, things_of(Scope::Exactly(ns(named))), Order::Name, &page).await.unwrap();
         (items.iter().map(|(thing, _)| thing.key.to_string()).collect(), next_page_token)
@@ -141,7 +141,7 @@ impl Bed {
 
     /// The names of the relationships at a thing.
     pub(crate) async fn at(&self, who: &Caller, thing: &str, direction: Direction) -> Refused<Vec<String>> {
-        let page = PageRequest { size: 1_000, token: String::new() };
+        let page = PageRequest { size: 1_000, token: String::new(), question: Vec::new() };
         let listed = self.things.list_relationships(who, name(thing), direction, None, &page).await;
         reason(listed).map(|listed| listed.items.iter().map(|(found, _)| found.name.to_string()).collect())
     }

@@ -12,7 +12,7 @@ impl Bed {
     async fn all(&self, who: &Caller, filter: &ThingFilter, order: &Order, size: usize) -> Vec<String> {
         let (mut all, mut token) = (Vec::new(), String::new());
         loop {
-            let page = PageRequest { size, token };
+            let page = PageRequest { size, token, question: Vec::new() };
             let listed = self.things.list_things(who, filter.clone(), order.clone(), &page).await.unwrap();
             all.extend(listed.items.iter().map(|(thing, _)| thing.key.to_string()));
             token = listed.next_page_token;

@@ -3,7 +3,9 @@
 use domain::{Condition, Style};
 use proto::common::v1::Reason;
 
-use super::bed::{Bed, anonymous, call, foreigner, keyed, name, note, ns, owner, reason};
+use super::bed::{Bed, anonymous, call, foreigner, keyed, name, note, ns, owner, private, reason};
+use crate::Call;
+use crate::change::{Change, Sequence, Write};
 use crate::list::PageRequest;
 use crate::store::{Contents, Scope};
 
@@ -132,10 +134,10 @@ pub(crate) async fn a_namespace_tells_what_it_has_and_when_that_changed(bed: Bed
     let last = bed.delete("onet/b").await.unwrap().ulid;
     let (style, _, contents) = bed.things.get_namespace(&owner(), &ns("onet")).await.unwrap();
     assert_eq!(style, Style::Wiki);
-    assert_eq!(contents, Contents { things: 2, relationships: 0, first: Some(first), last: Some(last) });
+    assert_eq!(contents, Contents { things: 2, relationships: Some(0), first: Some(first), last: Some(last) });
     bed.register("a/b", Style::Literal).await.unwrap();
     let (style, _, contents) = bed.things.get_namespace(&owner(), &ns("a/b")).await.unwrap();
-    assert_eq!((style, contents), (Style::Literal, Contents::default()));
+    assert_eq!((style, contents), (Style::Literal, Contents { relationships: Some(0), ..Contents::default() }));
 }
 
 pub(crate) async fn a_namespace_is_told_to_its_readers_only(bed: Bed) {
@@ -145,7 +147,7 @@ pub(crate) async fn a_namespace_is_told_to_its_readers_only(bed: Bed) {
     assert_eq!(get(keyed(&["read:other"])).await, Err(Reason::PermissionDenied));
     assert_eq!(get(foreigner()).await, Err(Reason::NotFound));
     let listed = async |who| {
-        let page = PageRequest { size: 50, token: String::new() };
+        let page = PageRequest { size: 50, token: String::new(), question: Vec::new() };
         let listed = bed.things.list_namespaces(&who, Scope::All, &page).await.unwrap();
         listed.items.iter().map(|(ns, ..)| ns.to_string()).collect::<Vec<_>>()
     };
@@ -167,7 +169,7 @@ pub(crate) async fn namespaces_are_listed_by_name_page_by_page(bed: Bed) {
     ] {
         let (mut all, mut token) = (Vec::new(), String::new());
         loop {
-            let page = PageRequest { size: 2, token };
+            let page = PageRequest { size: 2, token, question: Vec::new() };
             let listed = bed.things.list_namespaces(&owner(), scope.clone(), &page).await.unwrap();
             all.extend(listed.items.iter().map(|(ns, ..)| ns.to_string()));
             token = listed.next_page_token;
@@ -200,4 +202,44 @@ pub(crate) async fn a_namespace_with_a_relationship_cannot_be_taken_back(bed: Be
     let gone = reason(bed.things.delete_namespace(call(&owner()), ns("links")).await);
     assert_eq!(gone, Err(Reason::NamespaceNotEmpty));
     assert!(bed.relationship(&owner(), "links/a").await.is_ok());
+}
+
+pub(crate) async fn a_namespace_does_not_count_relationships_for_who_may_not_see_their_ends(bed: Bed) {
+    bed.put_as(&owner(), "onet/a", private("one")).await.unwrap();
+    bed.clock.advance(1_000);
+    bed.link("links/a", "onet/a", "onet/a").await.unwrap();
+    let (.., contents) = bed.things.get_namespace(&keyed(&["read:links"]), &ns("links")).await.unwrap();
+    assert_eq!(contents, Contents::default());
+    let (.., contents) = bed.things.get_namespace(&owner(), &ns("links")).await.unwrap();
+    assert_eq!(contents.relationships, Some(1));
+}
+
+pub(crate) async fn changes_of_one_write_find_a_namespace_as_those_before_left_it(bed: Bed) {
+    bed.register("a/b", Style::Literal).await.unwrap();
+    let delete = Change::DeleteThing { reference: name("a/b:none"), condition: Condition::None };
+    let take_back = || Change::DeleteNamespace { ns: ns("a/b") };
+    let register = Change::RegisterNamespace { ns: ns("a/b"), style: Style::Wiki };
+    let put = Change::PutThing { reference: name("a/b:c"), body: note("one"), condition: Condition::None };
+    let changes = vec![delete, take_back(), register, put, take_back()];
+    let Call { caller, provenance } = call(&owner());
+    let write = Write { caller, provenance, changes, sequence: Sequence::default() };
+    let answers = bed.store.things.write(write).await.unwrap();
+    let reasons: Vec<_> = answers.into_iter().map(|answer| reason(answer).err()).collect();
+    assert_eq!(reasons, [Some(Reason::NotFound), None, None, None, Some(Reason::NamespaceNotEmpty)]);
+    assert!(bed.get(&owner(), "a/b:c").await.is_ok());
+    let (style, ..) = bed.things.get_namespace(&owner(), &ns("a/b")).await.unwrap();
+    assert_eq!(style, Style::Wiki);
+}
+
+pub(crate) async fn a_name_that_is_made_on_the_way_registers_a_namespace_that_was_taken_back(bed: Bed) {
+    bed.register("a", Style::Literal).await.unwrap();
+    let put = Change::PutThing { reference: name("a:b"), body: note("one"), condition: Condition::None };
+    let changes = vec![Change::DeleteNamespace { ns: ns("a") }, put];
+    let Call { caller, provenance } = call(&owner());
+    let write = Write { caller, provenance, changes, sequence: Sequence::default() };
+    let answers = bed.store.things.write(write).await.unwrap();
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert!(bed.get(&owner(), "a:b").await.is_ok());
+    let (style, _, contents) = bed.things.get_namespace(&owner(), &ns("a")).await.unwrap();
+    assert_eq!((style, contents.things), (Style::Wiki, 1));
 }

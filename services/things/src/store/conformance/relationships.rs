@@ -76,7 +76,7 @@ pub(crate) async fn relationships_are_listed_by_direction_and_type(bed: Bed) {
     assert_eq!(at(Direction::Both).await, ["x/out", "y/in", "z/out"]);
     assert_eq!(at(Direction::Outgoing).await, ["x/out", "z/out"]);
     assert_eq!(at(Direction::Incoming).await, ["y/in"]);
-    let page = PageRequest { size: 50, token: String::new() };
+    let page = PageRequest { size: 50, token: String::new(), question: Vec::new() };
     let knows = Some("knows".parse().unwrap());
     let listed = bed.things.list_relationships(&owner(), name("onet/a"), Direction::Both, knows, &page).await.unwrap();
     assert_eq!(listed.items.len(), 1);
@@ -89,7 +89,7 @@ pub(crate) async fn relationships_are_listed_page_by_page(bed: Bed) {
     }
     let (mut all, mut token) = (Vec::new(), String::new());
     loop {
-        let page = PageRequest { size: 3, token };
+        let page = PageRequest { size: 3, token, question: Vec::new() };
         let listed =
             bed.things.list_relationships(&owner(), name("onet/b"), Direction::Both, None, &page).await.unwrap();
         all.extend(listed.items.into_iter().map(|(found, _)| found.name.id.as_str().to_owned()));

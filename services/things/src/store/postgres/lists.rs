@@ -1,11 +1,13 @@
 //! Owns the lists of things of one tenant: keyset pages over an index, and counts. Rows are looked at by their columns first;
 //! what a list does not show is not read whole, but for conditions on its data.
 
+use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
-use domain::{Key, Style, Thing};
+use domain::{Data, Key, Style, Thing};
 use futures::TryStreamExt as _;
-use serve::Caller;
+use serve::{Caller, Refusal};
 use sqlx::Row as _;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
@@ -70,6 +72,7 @@ struct Candidate {
 struct Listing<'a> {
     caller: &'a Caller,
     query: &'a ThingQuery,
+    filter: Arc<ThingFilter>,
     page: Filling<(Thing, Style), After>,
     picture: Picture,
 }
@@ -77,7 +80,8 @@ struct Listing<'a> {
 /// A page of things.
 pub(super) async fn things(tx: &mut TenantTx, caller: &Caller, query: &ThingQuery) -> Result<ThingPage, Failure> {
     let page = Filling::new(query.limit, query.room, query.scan);
-    let mut listing = Listing { caller, query, page, picture: Picture::default() };
+    let filter = Arc::new(query.filter.clone());
+    let mut listing = Listing { caller, query, filter, page, picture: Picture::default() };
     let is_cut = match &query.order {
         Order::Name => listing.fill_by_name(tx).await?,
         Order::Updated(_) | Order::UpdatedLast(_) => listing.fill_by_change(tx).await?,
@@ -96,13 +100,12 @@ impl Listing<'_> {
             order by t.ns, t.id, t.variant
             limit $11"
         );
-        let etags = self.query.filter.etags();
         for range in self.query.filter.scope.ranges() {
             let Some((ns, id, variant)) = self.query.after_in(&range) else { continue };
             let mut from = [ns, id, variant].map(str::to_owned);
             let mut step = self.first_step();
             loop {
-                let query = filtered(tx, SQL, &self.query.filter, &etags);
+                let query = filtered(tx, SQL, &self.query.filter);
                 let [ns, id, variant] = &from;
                 let query = query.bind(ns).bind(id).bind(variant).bind(&range.end).bind(step as i64);
                 let found = query.fetch_all(tx.connection()).await?;
@@ -124,17 +127,17 @@ impl Listing<'_> {
             "select ",
             candidate_columns!(),
             " from things t
-            where t.tenant = $1 and t.ns = $7 and t.etag >= $5 and t.etag < $6
+            where t.tenant = $1 and t.ns = $7 and t.etag >= $8 and t.etag < $9
             order by t.etag
-            limit $8"
+            limit $10"
         );
         const LAST: &str = concat!(
             "select ",
             candidate_columns!(),
             " from things t
-            where t.tenant = $1 and t.ns = $7 and t.etag >= $5 and t.etag < $6
+            where t.tenant = $1 and t.ns = $7 and t.etag >= $8 and t.etag < $9
             order by t.etag desc
-            limit $8"
+            limit $10"
         );
         let (sql, ns) = match &self.query.order {
             Order::UpdatedLast(ns) => (LAST, ns),
@@ -143,7 +146,9 @@ impl Listing<'_> {
         };
         let (mut query, mut step) = (self.query.clone(), self.first_step());
         loop {
-            let asked = filtered(tx, sql, &self.query.filter, &query.etags()).bind(ns.as_str()).bind(step as i64);
+            let Range { start, end } = query.etags(self.caller.may_read(ns));
+            let asked = filtered(tx, sql, &self.query.filter).bind(ns.as_str());
+            let asked = asked.bind(ulid_bytes(start).to_vec()).bind(ulid_bytes(end).to_vec()).bind(step as i64);
             let found = asked.fetch_all(tx.connection()).await?;
             let candidates = self.candidates(&found)?;
             if self.take(tx, &candidates).await? {
@@ -190,16 +195,23 @@ impl Listing<'_> {
             rest = later;
             let read = now.iter().filter(|candidate| candidate.is_read).map(|candidate| candidate.key.clone());
             self.picture.load_things(tx, read, false).await?;
+            let read = now.iter().filter(|candidate| candidate.is_read);
+            let mut things: VecDeque<_> =
+                read.filter_map(|candidate| self.picture.things.remove(&candidate.key).flatten()).collect();
+            let data = things.iter_mut().map(|thing| thing.body.data.take()).collect();
+            let mut judged = VecDeque::from(judged(&self.filter, data).await?);
             for candidate in now {
                 if self.page.is_spent() {
                     return Ok(true);
                 }
                 let mut passed = 0;
                 if candidate.is_read {
-                    let thing = self.picture.things.remove(&candidate.key).flatten().expect("what is read is there");
+                    let mut thing = things.pop_front().expect("what is read is there");
+                    let (data, holds) = judged.pop_front().expect("each is judged");
+                    thing.body.data = data;
                     let weight = weight::of_thing(&thing);
                     let style = self.picture.namespace(&candidate.key.ns)?.map_or(Style::Wiki, |(style, _)| style);
-                    if !self.query.filter.holds_of(thing.body.data.as_ref()) {
+                    if !holds {
                         passed = weight;
                     } else if !self.page.takes(weight, (thing, style)) {
                         return Ok(true);
@@ -230,28 +242,59 @@ pub(super) async fn count(tx: &mut TenantTx, caller: &Caller, filter: &ThingFilt
         passes!()
     );
     let sql = if filter.fields.is_empty() { OF_COLUMNS } else { OF_DATA };
-    let mut counted = 0;
+    let (mut counted, shared) = (0, Arc::new(filter.clone()));
     for Range { start, end } in filter.scope.ranges() {
-        let query = filtered(tx, sql, filter, &filter.etags()).bind(start).bind(end);
+        let query = filtered(tx, sql, filter).bind(start).bind(end);
         let mut found = query.fetch(tx.connection());
+        // Together about as much as is read of things at once.
+        let (mut batch, mut bytes) = (Vec::new(), 0);
         while let Some(row) = found.try_next().await? {
-            let is_shown = row.try_get(1)? || caller.may_read(&rows::parsed(&row, 0)?);
-            if is_shown && filter.holds_of(rows::data(&row, 3)?.as_ref()) {
+            if !row.try_get(1)? && !caller.may_read(&rows::parsed(&row, 0)?) {
+                continue;
+            }
+            if shared.fields.is_empty() {
                 counted += rows::count(&row, 2)?;
+                continue;
+            }
+            let data = rows::data(&row, 3)?;
+            bytes += data.as_ref().map_or(0, |data| data.as_str().len());
+            batch.push(data);
+            if bytes >= BYTES || batch.len() == STEP.1 {
+                bytes = 0;
+                counted += holding(&shared, std::mem::take(&mut batch)).await?;
             }
         }
+        counted += holding(&shared, batch).await?;
     }
     Ok(counted)
 }
 
+/// How many of these data fulfil the conditions.
+async fn holding(filter: &Arc<ThingFilter>, data: Vec<Option<Data>>) -> Result<u64, Failure> {
+    Ok(judged(filter, data).await?.iter().filter(|(_, holds)| *holds).count() as u64)
+}
+
+/// Data, and whether they fulfil the conditions: on a thread that may block, where there are any.
+async fn judged(filter: &Arc<ThingFilter>, data: Vec<Option<Data>>) -> Result<Vec<(Option<Data>, bool)>, Failure> {
+    if filter.fields.is_empty() {
+        return Ok(data.into_iter().map(|data| (data, true)).collect());
+    }
+    let filter = Arc::clone(filter);
+    let judge = move || {
+        data.into_iter()
+            .map(|data| {
+                let holds = filter.holds_of(data.as_ref());
+                (data, holds)
+            })
+            .collect()
+    };
+    Ok(tokio::task::spawn_blocking(judge).await.map_err(Refusal::internal)?)
+}
+
 /// A statement that has what [`passes`] asks for.
-fn filtered<'q>(
-    tx: &TenantTx,
-    sql: &'q str,
-    filter: &'q ThingFilter,
-    etags: &Range<ulid::Ulid>,
-) -> Query<'q, sqlx::Postgres, PgArguments> {
+fn filtered<'q>(tx: &TenantTx, sql: &'q str, filter: &'q ThingFilter) -> Query<'q, sqlx::Postgres, PgArguments> {
     let ThingFilter { thing_type, visibility, code, .. } = filter;
+    let etags = filter.etags();
     tx.query(sql)
         .bind(thing_type.as_ref().map(|word| word.as_str()))
         .bind(visibility.map(|visibility| visibility.as_str()))

@@ -93,16 +93,18 @@ impl Picture {
         Ok(())
     }
 
-    /// Whether a namespace has or had a name that begins so. By a range of the primary key of names.
+    /// Whether a namespace has or had a name that begins so; one that is locked and never came to be is none. By a range of the
+    /// primary key of names.
     pub(super) async fn load_below(&mut self, tx: &mut TenantTx, ns: Namespace, start: String) -> Result<(), Failure> {
         let sql = "select exists (
                 select 1 from names
-                where tenant = $1 and kind = 'thing' and ns = $2 and id >= $3 and id < $4)
+                where tenant = $1 and kind = 'thing' and ns = $2 and id >= $3 and id < $4 and last <> $5)
             or exists (
                 select 1 from names
-                where tenant = $1 and kind = 'relationship' and ns = $2 and id >= $3 and id < $4)";
+                where tenant = $1 and kind = 'relationship' and ns = $2 and id >= $3 and id < $4 and last <> $5)";
         let end = namespaces::end_of(&start);
-        let row = tx.query(sql).bind(ns.as_str()).bind(&start).bind(end).fetch_one(tx.connection()).await?;
+        let query = tx.query(sql).bind(ns.as_str()).bind(&start).bind(end).bind(NEVER.as_slice());
+        let row = query.fetch_one(tx.connection()).await?;
         self.below.insert((ns, start), row.try_get(0)?);
         Ok(())
     }

@@ -18,26 +18,45 @@ use crate::store::{Contents, NamespacePage, NamespaceQuery};
 /// Namespaces that are read at once.
 const STEP: usize = 1_024;
 
-/// How and since when a namespace is registered, and what it has. By the primary keys.
+/// How and since when a namespace is registered, and what it has. By ranges of the namespace in the primary keys.
 pub(super) async fn describe(
     tx: &mut TenantTx,
+    caller: &Caller,
     ns: &Namespace,
 ) -> Result<Option<(Style, Timestamp, Contents)>, Failure> {
     let mut picture = Picture::default();
     picture.load_namespaces(tx, [ns.clone()]).await?;
     let Some((style, created_at)) = picture.namespace(ns)? else { return Ok(None) };
-    // PostgreSQL before 18 has no greatest of bytes; their digits are in the same order.
-    let sql = "select things.*, relationships.*, least(things.first, relationships.first), names.*
-        from (select count(*), min(created_at) as first from things where tenant = $1 and ns = $2) things,
-            (select count(*), min(created_at) as first from relationships where tenant = $1 and ns = $2) relationships,
+    let of_things = "select count(*), min(created_at),
+            (select max(encode(last, 'hex') collate \"C\") from names where tenant = $1 and kind = 'thing' and ns = $2)
+        from things where tenant = $1 and ns = $2";
+    let of_relationships = "select count(*), min(created_at),
             (select max(encode(last, 'hex') collate \"C\") from names
-                where tenant = $1 and kind in ('thing', 'relationship') and ns = $2) names";
+                where tenant = $1 and kind = 'relationship' and ns = $2)
+        from relationships where tenant = $1 and ns = $2";
+    let (things, first, last) = contents(tx, of_things, ns).await?;
+    let mut described = Contents { things, relationships: None, first, last };
+    if caller.may_read_all() {
+        let (relationships, first, last) = contents(tx, of_relationships, ns).await?;
+        described.relationships = Some(relationships);
+        described.first = [described.first, first].into_iter().flatten().min();
+        described.last = described.last.max(last);
+    }
+    Ok(Some((style, created_at, described)))
+}
+
+/// How many, the oldest's creation, and the newest mutation. PostgreSQL before 18 has no greatest of bytes; their digits
+/// are in the same order.
+async fn contents(
+    tx: &mut TenantTx,
+    sql: &str,
+    ns: &Namespace,
+) -> Result<(u64, Option<Timestamp>, Option<Ulid>), Failure> {
     let row = tx.query(sql).bind(ns.as_str()).fetch_one(tx.connection()).await?;
-    let first = row.try_get::<Option<i64>, _>(4)?.map(Timestamp::from_millis).transpose()?;
-    let last = row.try_get::<Option<&str>, _>(5)?.map(|digits| u128::from_str_radix(digits, 16).map(Ulid));
+    let first = row.try_get::<Option<i64>, _>(1)?.map(Timestamp::from_millis).transpose()?;
+    let last = row.try_get::<Option<&str>, _>(2)?.map(|digits| u128::from_str_radix(digits, 16).map(Ulid));
     let last = last.transpose().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-    let (things, relationships) = (rows::count(&row, 0)?, rows::count(&row, 2)?);
-    Ok(Some((style, created_at, Contents { things, relationships, first, last })))
+    Ok((rows::count(&row, 0)?, first, last))
 }
 
 /// A page of namespaces. By the primary key.

@@ -35,18 +35,18 @@ impl Picture {
     }
 
     async fn save_namespaces(&self, tx: &mut TenantTx) -> Result<(), Failure> {
+        if !self.changed.unregistered.is_empty() {
+            // First: what registered it before was stored before, and it may have been registered anew since.
+            let gone: Vec<&str> = self.changed.unregistered.iter().map(Namespace::as_str).collect();
+            let query = tx.query("delete from namespaces where tenant = $1 and ns = any($2)").bind(gone);
+            query.execute(tx.connection()).await?;
+        }
         // Another writer may have registered one on the way at the same time, the same.
         let sql =
             "insert into namespaces (tenant, ns, style, created_at) values ($1, $2, $3, $4) on conflict do nothing";
         for (ns, style, created_at) in &self.changed.namespaces {
             let query = tx.query(sql).bind(ns.as_str()).bind(style.as_str());
             query.bind(created_at.millis()).execute(tx.connection()).await?;
-        }
-        if !self.changed.unregistered.is_empty() {
-            // One is taken back alone: what registered it was stored before.
-            let gone: Vec<&str> = self.changed.unregistered.iter().map(Namespace::as_str).collect();
-            let query = tx.query("delete from namespaces where tenant = $1 and ns = any($2)").bind(gone);
-            query.execute(tx.connection()).await?;
         }
         Ok(())
     }

@@ -77,7 +77,7 @@ impl Tables<'_> {
                 order by etag"
             }
         };
-        let Range { start, end } = query.etags();
+        let Range { start, end } = query.etags(caller.may_read(ns));
         let params = params![self.tenant.as_str(), ns.as_str(), ulid_bytes(start), ulid_bytes(end)];
         let candidate = |row: &Row<'_>| {
             Ok(Candidate { rowid: row.get(0)?, key: key(row, 1)?, after: After::Updated(rows::ulid(row, 4)?) })
@@ -134,18 +134,20 @@ impl Tables<'_> {
             "select ",
             thing_columns!("null"),
             " from things t
-            where t.rowid = ?1 and (?2 or ",
+            where t.rowid = ?1 and (?2 or t.visibility = 'public')
+                and (?3 is null or t.type = ?3) and (?4 is null or t.visibility = ?4) and (?5 is null or t.code = ?5)
+                and (?6 is null or t.etag >= ?6) and (?7 is null or t.etag < ?7) and (?2 or ",
             is_public!(),
-            ") and (?3 is null or t.type = ?3) and (?4 is null or t.visibility = ?4) and (?5 is null or t.code = ?5)
-                and t.etag >= ?6 and t.etag < ?7"
+            ")"
         );
-        let Range { start, end } = filter.etags();
-        let (word, visibility, code) = columns(filter);
-        let params = params![rowid, is_read, word, visibility, code, ulid_bytes(start), ulid_bytes(end)];
+        // What lies behind the content is looked at where it is asked for only.
+        let (word, visibility, code, from, until) = columns(filter);
+        let params = params![rowid, is_read, word, visibility, code, from, until];
         self.one(SQL, params, |row| rows::thing(row, 0, key))
     }
 
-    /// How many things pass the filter that the caller may see listed, at one moment. By the primary key.
+    /// How many things pass the filter that the caller may see listed, at one moment. By the ranges of their
+    /// namespaces in an index.
     pub(super) fn count(&self, caller: &Caller, filter: &ThingFilter) -> Result<u64, Failure> {
         const OF_COLUMNS: &str = concat!(
             "select t.ns, ",
@@ -153,7 +155,7 @@ impl Tables<'_> {
             ", count(*), null from things t
             where t.tenant = ?1 and t.ns >= ?2 and t.ns < ?3
                 and (?4 is null or t.type = ?4) and (?5 is null or t.visibility = ?5) and (?6 is null or t.code = ?6)
-                and t.etag >= ?7 and t.etag < ?8
+                and (?7 is null or t.etag >= ?7) and (?8 is null or t.etag < ?8)
             group by 1, 2"
         );
         const OF_DATA: &str = concat!(
@@ -162,16 +164,14 @@ impl Tables<'_> {
             ", 1, t.data from things t
             where t.tenant = ?1 and t.ns >= ?2 and t.ns < ?3
                 and (?4 is null or t.type = ?4) and (?5 is null or t.visibility = ?5) and (?6 is null or t.code = ?6)
-                and t.etag >= ?7 and t.etag < ?8"
+                and (?7 is null or t.etag >= ?7) and (?8 is null or t.etag < ?8)"
         );
         let _moment = self.connection.unchecked_transaction()?;
         let mut statement =
             self.connection.prepare_cached(if filter.fields.is_empty() { OF_COLUMNS } else { OF_DATA })?;
-        let etags = filter.etags();
-        let (word, visibility, code) = columns(filter);
+        let (word, visibility, code, from, until) = columns(filter);
         let mut counted = 0;
         for Range { start, end } in filter.scope.ranges() {
-            let (from, until) = (ulid_bytes(etags.start), ulid_bytes(etags.end));
             let mut found =
                 statement.query(params![self.tenant.as_str(), start, end, word, visibility, code, from, until])?;
             while let Some(row) = found.next()? {
@@ -189,12 +189,17 @@ fn key(row: &Row<'_>, first: usize) -> rusqlite::Result<Key> {
     Ok(Key { ns: rows::namespace(row, first)?, id: rows::id(row, first + 1)?, variant: rows::variant(row, first + 2)? })
 }
 
-/// What columns must be: type, visibility and code.
-fn columns(filter: &ThingFilter) -> (Option<&str>, Option<&str>, Option<&str>) {
-    let ThingFilter { thing_type, visibility, code, .. } = filter;
+/// What columns must be: type, visibility, code, and an etag from one to another.
+type Columns<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<[u8; 16]>, Option<[u8; 16]>);
+
+fn columns(filter: &ThingFilter) -> Columns<'_> {
+    let ThingFilter { thing_type, visibility, code, updated_from, updated_until, .. } = filter;
+    let Range { start, end } = filter.etags();
     (
         thing_type.as_ref().map(|word| word.as_str()),
         visibility.map(|visibility| visibility.as_str()),
         code.as_ref().map(|code| code.as_str()),
+        updated_from.map(|_| ulid_bytes(start)),
+        updated_until.map(|_| ulid_bytes(end)),
     )
 }

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use domain::{Namespace, Style, Timestamp};
-use rusqlite::{Row, params};
+use domain::{EntityKind, Namespace, Style, Timestamp};
+use rusqlite::params;
 use serve::Caller;
 use ulid::Ulid;
 
@@ -15,29 +15,43 @@ use crate::store::filling::Filling;
 use crate::store::{Contents, NamespacePage, NamespaceQuery};
 
 impl Tables<'_> {
-    /// How and since when a namespace is registered, and what it has. By the primary keys.
-    pub(super) fn describe(&self, ns: &Namespace) -> Result<Option<(Style, Timestamp, Contents)>, Failure> {
+    /// How and since when a namespace is registered, and what it has. By ranges of the namespace in the indexes.
+    pub(super) fn describe(
+        &self,
+        caller: &Caller,
+        ns: &Namespace,
+    ) -> Result<Option<(Style, Timestamp, Contents)>, Failure> {
         let _moment = self.connection.unchecked_transaction()?;
         let Some((style, created_at)) = self.namespace(ns)? else { return Ok(None) };
-        let counted = |row: &Row<'_>| {
+        let (things, first, last) = self.contents("things", EntityKind::Thing, ns)?;
+        let mut contents = Contents { things, relationships: None, first, last };
+        if caller.may_read_all() {
+            let (relationships, first, last) = self.contents("relationships", EntityKind::Relationship, ns)?;
+            contents.relationships = Some(relationships);
+            contents.first = [contents.first, first].into_iter().flatten().min();
+            contents.last = contents.last.max(last);
+        }
+        Ok(Some((style, created_at, contents)))
+    }
+
+    /// How many, the oldest's creation, and the newest mutation.
+    fn contents(
+        &self,
+        table: &str,
+        kind: EntityKind,
+        ns: &Namespace,
+    ) -> Result<(u64, Option<Timestamp>, Option<Ulid>), Failure> {
+        let sql = format!(
+            "select count(*), min(created_at),
+                (select max(last) from names where tenant = ?1 and kind = ?3 and ns = ?2)
+            from {table} where tenant = ?1 and ns = ?2"
+        );
+        let found = self.one(&sql, params![self.tenant.as_str(), ns.as_str(), kind.as_str()], |row| {
             let first = row.get::<_, Option<i64>>(1)?.map(|_| rows::time(row, 1)).transpose()?;
-            Ok((row.get::<_, u64>(0)?, first))
-        };
-        let count = |sql| -> Result<_, Failure> {
-            let found = self.one(sql, params![self.tenant.as_str(), ns.as_str()], counted)?;
-            Ok(found.unwrap_or_default())
-        };
-        let (things, first_thing) =
-            count("select count(*), min(created_at) from things where tenant = ?1 and ns = ?2")?;
-        let (relationships, first_relationship) =
-            count("select count(*), min(created_at) from relationships where tenant = ?1 and ns = ?2")?;
-        let sql = "select max(last) from names where tenant = ?1 and kind in ('thing', 'relationship') and ns = ?2";
-        let last = self.one(sql, params![self.tenant.as_str(), ns.as_str()], |row| {
-            let last: Option<[u8; 16]> = row.get(0)?;
-            Ok(last.map(|last| Ulid(u128::from_be_bytes(last))))
+            let last: Option<[u8; 16]> = row.get(2)?;
+            Ok((row.get(0)?, first, last.map(|last| Ulid(u128::from_be_bytes(last)))))
         })?;
-        let first = [first_thing, first_relationship].into_iter().flatten().min();
-        Ok(Some((style, created_at, Contents { things, relationships, first, last: last.flatten() })))
+        Ok(found.unwrap_or_default())
     }
 
     /// A page of namespaces. By the primary key.

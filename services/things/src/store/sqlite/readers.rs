@@ -1,6 +1,7 @@
 //! Owns the connections that read, and on which thread a read is made. Never writes.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
@@ -15,6 +16,8 @@ use crate::refuse::store_unavailable;
 const LONG_READS: usize = 4;
 /// Connections that are kept: one for each long read and for each thread that may make a short one.
 const IDLE: usize = LONG_READS + 16;
+/// Steps of a statement after which it looks whether somebody still waits for it: some milliseconds.
+const STEPS: i32 = 100_000;
 
 /// Connections that read, opened when there is none idle. As many as threads read at a time: a short read never waits.
 pub(super) struct Readers {
@@ -49,24 +52,45 @@ impl Readers {
         Ok(outcome?)
     }
 
-    /// Makes a long read on a thread that may block. Where the caller goes away it is made to its end, and counts until
-    /// then.
+    /// Makes a long read on a thread that may block. Where the caller goes away, at their deadline at the latest, its
+    /// statement is interrupted; it counts until it has ended.
     pub(super) async fn aside<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Refusal> {
         let turn = Arc::clone(&self.long).acquire_owned().await.map_err(|_| store_unavailable())?;
         let readers = Arc::clone(self);
+        let waiting = Waiting::default();
+        let is_gone = Arc::clone(&waiting.is_gone);
         let outcome = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            readers.here(read)
+            readers.here(|connection| {
+                connection.progress_handler(STEPS, Some(move || is_gone.load(Ordering::Relaxed)));
+                let outcome = read(connection);
+                // Before another read has the connection.
+                connection.progress_handler(STEPS, None::<fn() -> bool>);
+                outcome
+            })
         });
         let outcome = outcome.await;
+        drop(waiting);
         outcome.unwrap_or_else(|error| Err(Refusal::internal(error)))
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who waits for a read, until dropped.
+#[derive(Default)]
+struct Waiting {
+    is_gone: Arc<AtomicBool>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.is_gone.store(true, Ordering::Relaxed);
     }
 }
 
@@ -77,6 +101,25 @@ mod tests {
     use futures::FutureExt as _;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_statement_that_nobody_waits_for_any_more_is_interrupted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("things.db");
+        Connection::open(&path).unwrap();
+        let readers = Arc::new(Readers::open(path).unwrap());
+        let (started, begun) = mpsc::sync_channel(1);
+        let read = readers.aside(move |connection| {
+            started.send(()).unwrap();
+            let endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n";
+            Ok(connection.query_row(endless, [], |row| row.get::<_, u64>(0))?)
+        });
+        let mut read = Box::pin(read);
+        assert!((&mut read).now_or_never().is_none());
+        tokio::task::spawn_blocking(move || begun.recv()).await.unwrap().unwrap();
+        drop(read);
+        drop(readers.long.acquire_many(LONG_READS as u32).await.unwrap());
+    }
 
     #[tokio::test]
     async fn a_read_that_nobody_waits_for_any_more_counts_until_it_ends() {

@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     conditions: Conditions,
 
-    /// The order: id, or within a namespace updated_at or 'updated_at desc', which is the last change first.
+    /// The order: `id`, or within a namespace `updated_at` or `updated_at desc`, which is the last change first.
     #[arg(long, value_name = "ORDER", default_value = "id")]
     order_by: String,
 

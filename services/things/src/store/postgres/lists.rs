@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use domain::{Data, Key, Style, Thing};
+use domain::{Code, Data, Key, Style, Thing, TypeName, Visibility};
 use futures::TryStreamExt as _;
 use serve::{Caller, Refusal};
 use sqlx::Row as _;
@@ -296,9 +296,9 @@ fn filtered<'q>(tx: &TenantTx, sql: &'q str, filter: &'q ThingFilter) -> Query<'
     let ThingFilter { thing_type, visibility, code, .. } = filter;
     let etags = filter.etags();
     tx.query(sql)
-        .bind(thing_type.as_ref().map(|word| word.as_str()))
-        .bind(visibility.map(|visibility| visibility.as_str()))
-        .bind(code.as_ref().map(|code| code.as_str()))
+        .bind(thing_type.as_ref().map(TypeName::as_str))
+        .bind(visibility.map(Visibility::as_str))
+        .bind(code.as_ref().map(Code::as_str))
         .bind(ulid_bytes(etags.start).to_vec())
         .bind(ulid_bytes(etags.end).to_vec())
 }

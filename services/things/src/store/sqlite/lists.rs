@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use domain::{Key, Namespace, Style, Thing};
+use domain::{Code, Key, Namespace, Style, Thing, TypeName, Visibility};
 use rusqlite::{Row, ToSql, params};
 use serve::Caller;
 
@@ -196,9 +196,9 @@ fn columns(filter: &ThingFilter) -> Columns<'_> {
     let ThingFilter { thing_type, visibility, code, updated_from, updated_until, .. } = filter;
     let Range { start, end } = filter.etags();
     (
-        thing_type.as_ref().map(|word| word.as_str()),
-        visibility.map(|visibility| visibility.as_str()),
-        code.as_ref().map(|code| code.as_str()),
+        thing_type.as_ref().map(TypeName::as_str),
+        visibility.map(Visibility::as_str),
+        code.as_ref().map(Code::as_str),
         updated_from.map(|_| ulid_bytes(start)),
         updated_until.map(|_| ulid_bytes(end)),
     )

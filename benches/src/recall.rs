@@ -15,7 +15,10 @@ use tonic::transport::Endpoint;
 use crate::{
     eval::rows,
     server::Server,
-    vectors::{on_the_disk, points::dot},
+    vectors::{
+        on_the_disk,
+        points::{dot, normalize},
+    },
 };
 
 /// Hits that count.
@@ -42,6 +45,10 @@ pub(crate) async fn measure(onet: &Path, model: &Path) -> anyhow::Result<Option<
     let (count, directory) = (texts.len(), model.to_owned());
     let embed = move || search::vectors_of(&directory, [texts, titles].concat());
     let mut vectors = tokio::task::spawn_blocking(embed).await??;
+    // So that a product is a cosine.
+    for vector in &mut vectors {
+        normalize(vector);
+    }
     let queries = vectors.split_off(count);
 
     let dimension = vectors.first().context("there are texts")?.len().to_string();

@@ -162,7 +162,7 @@ pub(crate) fn dot(one: &[f32], other: &[f32]) -> f32 {
     sums.iter().sum()
 }
 
-fn normalize(vector: &mut [f32]) {
+pub(crate) fn normalize(vector: &mut [f32]) {
     let length = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
     for number in vector {
         *number /= length;

@@ -119,7 +119,7 @@ impl Embedder {
     }
 }
 
-/// The vectors of texts by the model in `directory`, in their order, of unit length. Blocks.
+/// The vectors of texts by the model in `directory`, in their order, as long as it makes them. Blocks.
 pub fn vectors_of(directory: &Path, texts: Vec<String>) -> anyhow::Result<Vec<Vec<f32>>> {
     Ok(Bert::open(directory)?.embed(texts)?)
 }

@@ -6,12 +6,22 @@ use proto::{
     things::v1::ListThingsRequest,
 };
 
-/// By type, visibility, code, time and data; each that is given must hold.
-#[derive(Clone, PartialEq, Debug, Default, clap::Args)]
+use crate::name::NamespaceName;
+
+/// By namespace, type, visibility, code, time and data; each that is given must hold.
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Conditions {
+    /// The namespace: onet/, /github.com/repos/. Without it all that there are.
+    #[arg(value_name = "NS/")]
+    ns: Option<NamespaceName>,
+
+    /// Of this namespace and of those under it.
+    #[arg(long, value_name = "NS/", conflicts_with = "ns")]
+    under: Option<NamespaceName>,
+
     /// Only things of this type.
     #[arg(long)]
-    pub(crate) r#type: Option<TypeName>,
+    r#type: Option<TypeName>,
 
     /// Only things of this visibility: public, private or unlisted.
     #[arg(long)]
@@ -36,10 +46,12 @@ pub(crate) struct Conditions {
 }
 
 impl Conditions {
-    /// A list of all namespaces, without page.
-    pub(crate) fn request(&self) -> ListThingsRequest {
-        let Self { r#type, visibility, code, updated_from, updated_until, r#where } = self;
+    /// A list, without page.
+    pub(crate) fn request(self) -> ListThingsRequest {
+        let Self { ns, under, r#type, visibility, code, updated_from, updated_until, r#where } = self;
         ListThingsRequest {
+            ns: NamespaceName::or_empty(ns),
+            ns_prefix: NamespaceName::or_empty(under),
             r#type: r#type.as_ref().map(ToString::to_string).unwrap_or_default(),
             visibility: visibility.map_or(0, |visibility| visibility_to_wire(visibility).into()),
             code: code.as_ref().map(|code| code.as_str().to_owned()).unwrap_or_default(),
@@ -48,10 +60,5 @@ impl Conditions {
             fields: r#where.iter().map(field_filter_to_wire).collect(),
             ..ListThingsRequest::default()
         }
-    }
-
-    /// Whether there is one but of the type.
-    pub(crate) fn are_of_the_present(&self) -> bool {
-        *self != Self { r#type: self.r#type.clone(), ..Self::default() }
     }
 }

@@ -10,7 +10,7 @@ use proto::{
     things::v1::{ListThingsRequest, Thing},
 };
 
-use crate::{client::Client, conditions::Conditions, name::NamespaceName, render};
+use crate::{client::Client, conditions::Conditions, render};
 
 /// The most things that one page may have.
 const PAGE: usize = 1_000;
@@ -25,14 +25,6 @@ Examples:
   annals list onet/ --order-by 'updated_at desc' --limit 10
   annals list onet/ --at 2026-01-31T09:30:00Z")]
 pub(crate) struct Args {
-    /// The namespace: onet/, /github.com/repos/. Without it all that there are.
-    #[arg(value_name = "NS/")]
-    ns: Option<NamespaceName>,
-
-    /// Of this namespace and of those under it.
-    #[arg(long, value_name = "NS/", conflicts_with = "ns")]
-    under: Option<NamespaceName>,
-
     #[command(flatten)]
     conditions: Conditions,
 
@@ -78,26 +70,25 @@ impl Limit {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Result<()> {
-    let Args { ns, under, conditions, order_by, at, limit, mut page_token } = args;
-    if at.is_some() && (conditions.are_of_the_present() || order_by != "id") {
+    let Args { conditions, order_by, at, limit, mut page_token } = args;
+    let list = ListThingsRequest { order_by, ..conditions.request() };
+    let of_type = ListThingsRequest { ns: list.ns.clone(), r#type: list.r#type.clone(), ..Default::default() };
+    if at.is_some() && list != (ListThingsRequest { order_by: "id".into(), ..of_type }) {
         bail!("--at goes with --type only: the past is listed by id");
     }
-    let (ns, ns_prefix) = (NamespaceName::or_empty(ns), NamespaceName::or_empty(under));
     let mut listed: Vec<Thing> = Vec::new();
     loop {
         let page_size = limit.page_size(listed.len());
         let (things, next_page_token) = match at {
             None => {
-                let (ns, ns_prefix, order_by) = (ns.clone(), ns_prefix.clone(), order_by.clone());
-                let request =
-                    ListThingsRequest { ns, ns_prefix, order_by, page_size, page_token, ..conditions.request() };
+                let request = ListThingsRequest { page_size, page_token, ..list.clone() };
                 let page = client.things().list_things(request).await?.into_inner();
                 (page.things, page.next_page_token)
             }
             Some(as_of) => {
                 let request = ListStatesAtRequest {
-                    ns: ns.clone(),
-                    r#type: conditions.request().r#type,
+                    ns: list.ns.clone(),
+                    r#type: list.r#type.clone(),
                     as_of: Some(as_of_to_wire(as_of)),
                     page_size,
                     page_token,

@@ -178,7 +178,6 @@ impl Which {
             top_k,
             wait_for,
         } = self;
-        let name = |ns: Option<NamespaceName>| ns.map(|NamespaceName(ns)| ns.to_string()).unwrap_or_default();
         let mode = match mode {
             Mode::Lexical => wire::Mode::Lexical,
             Mode::Semantic => wire::Mode::Semantic,
@@ -186,8 +185,8 @@ impl Which {
         };
         SearchRequest {
             mode: mode.into(),
-            ns: name(ns),
-            ns_prefix: name(under),
+            ns: NamespaceName::or_empty(ns),
+            ns_prefix: NamespaceName::or_empty(under),
             types: r#type.iter().map(ToString::to_string).collect(),
             updated_from: updated_from.map(timestamp_to_wire),
             updated_until: updated_until.map(timestamp_to_wire),

@@ -2,6 +2,7 @@
 //! Never applies a rule of its own: what is refused here is refused by `domain`.
 
 mod aggregate;
+mod count;
 mod diff;
 mod event;
 mod event_as_of;
@@ -16,6 +17,7 @@ mod words;
 mod write_result;
 
 pub use aggregate::{bucket_width, column, column_name, columns, measure, measure_name};
+pub use count::count_request;
 pub use diff::change_to_wire;
 pub use event::{NewEvent, event_from_wire, event_to_wire, new_event};
 pub use event_as_of::{as_of, as_of_to_wire};

@@ -6,8 +6,8 @@ use axum::response::Response;
 use domain::{Invalid, Namespace, Visibility};
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
-use proto::convert::{timestamp_to_wire, visibility_to_wire};
-use proto::things::v1::{CountThingsRequest, ListThingsRequest};
+use proto::convert::{count_request, timestamp_to_wire, visibility_to_wire};
+use proto::things::v1::ListThingsRequest;
 
 use crate::call::Call;
 use crate::json::{self, Writer};
@@ -57,9 +57,7 @@ pub(crate) async fn read_all(gateway: &Gateway, call: &Call) -> Result<Response,
 pub(crate) async fn count(gateway: &Gateway, call: &Call) -> Result<Response, Problem> {
     let query = call.query(&[&OF_THINGS[..], &OF_NAMESPACES].concat())?;
     negotiate::choose(call.headers(), &Representation::JSON)?;
-    let ListThingsRequest { ns, ns_prefix, r#type, visibility, updated_from, updated_until, code, fields, .. } =
-        request(&query)?;
-    let request = CountThingsRequest { ns, ns_prefix, r#type, visibility, updated_from, updated_until, code, fields };
+    let request = count_request(request(&query)?);
     let answer = gateway.things().count_things(call.request(request)).await?.into_inner();
     Ok(reply::json(StatusCode::OK, json::counted(answer.count)))
 }

@@ -1,36 +1,41 @@
 //! The service on the wire: decode, verb, encode. Decides nothing.
 
+mod answer;
 mod atomic;
 mod filter;
+mod import;
 mod namespaces;
 mod restore;
 
-use domain::{Condition, Invalid, Provenance, Relationship, Style, Thing, TypeName, Variant, url};
+use domain::{Condition, Invalid, Provenance, TypeName, Variant, url};
 use futures::StreamExt as _;
 use prost::Message as _;
 use proto::common::v1::{self as common};
 use proto::convert::{
-    condition, entity_kind, key_to_wire, name_to_wire, namespace_to_wire, reference, relationship_body,
-    relationship_to_wire, style, style_to_wire, thing_body, thing_patch, thing_to_wire, timestamp, visibility_to_wire,
-    write_result_to_wire,
+    condition, entity_kind, key_to_wire, name_to_wire, namespace_to_wire, reference, relationship_body, style,
+    style_to_wire, thing_body, thing_patch, timestamp, visibility_to_wire, write_result_to_wire,
 };
 use proto::things::v1::{self as wire, things_service_server::ThingsService};
 use serve::deadline::Deadline;
 use serve::page;
 use serve::{Caller, Refusal};
-use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::change::Change;
+use self::answer::{ULID, put_thing, relationship, thing, written};
+use self::import::import_report;
 use crate::delete::Deleted;
-use crate::import::{Report, Rows};
 use crate::list::PageRequest;
 use crate::store::{Direction, Read, Resolved};
 use crate::{Call, Put, Things};
 
-/// Metadata of an answer to a write: the name's newest mutation, and what the write did.
-const ULID: &str = "annals-ulid";
-const OUTCOME: &str = "annals-outcome";
+/// Takes the page out of a request for a list; what is left of it is the question.
+macro_rules! page {
+    ($request:ident) => {{
+        let size = page::size(std::mem::take(&mut $request.page_size))?;
+        let token = std::mem::take(&mut $request.page_token);
+        PageRequest { size, token, question: $request.encode_to_vec() }
+    }};
+}
 
 #[tonic::async_trait]
 impl ThingsService for Things {
@@ -110,9 +115,7 @@ impl ThingsService for Things {
         request: Request<wire::ListThingsRequest>,
     ) -> Result<Response<wire::ListThingsResponse>, Status> {
         let (_, extensions, mut request) = request.into_parts();
-        let (size, token) = (page::size(request.page_size)?, std::mem::take(&mut request.page_token));
-        request.page_size = 0;
-        let page = PageRequest { size, token, question: request.encode_to_vec() };
+        let page = page!(request);
         let (filter, order) = filter::of_list(request).map_err(Refusal::from)?;
         let listed = self.list_things(Caller::of(&extensions)?, filter, order, &page).await?;
         Ok(Response::new(wire::ListThingsResponse {
@@ -224,14 +227,14 @@ impl ThingsService for Things {
         &self,
         request: Request<wire::ListRelationshipsRequest>,
     ) -> Result<Response<wire::ListRelationshipsResponse>, Status> {
-        let (_, extensions, request) = request.into_parts();
-        let wire::ListRelationshipsRequest { thing, direction, r#type, page_size, page_token } = request;
+        let (_, extensions, mut request) = request.into_parts();
+        let page = page!(request);
+        let wire::ListRelationshipsRequest { thing, direction, r#type, .. } = request;
         let thing = reference("thing", thing)
             .and_then(|thing| thing.without_variant().map_err(|error| error.within("thing")))
             .map_err(Refusal::from)?;
         let direction = self::direction(direction).map_err(Refusal::from)?;
         let relationship_type = type_filter(&r#type).map_err(Refusal::from)?;
-        let page = PageRequest { size: page::size(page_size)?, token: page_token, question: Vec::new() };
         let caller = Caller::of(&extensions)?;
         let listed = self.list_relationships(caller, thing, direction, relationship_type, &page).await?;
         Ok(Response::new(wire::ListRelationshipsResponse {
@@ -267,10 +270,9 @@ impl ThingsService for Things {
         &self,
         request: Request<wire::ListNamespacesRequest>,
     ) -> Result<Response<wire::ListNamespacesResponse>, Status> {
-        let (_, extensions, request) = request.into_parts();
-        let wire::ListNamespacesRequest { ns_prefix, page_size, page_token } = request;
-        let scope = filter::scope("", &ns_prefix).map_err(Refusal::from)?;
-        let page = PageRequest { size: page::size(page_size)?, token: page_token, question: Vec::new() };
+        let (_, extensions, mut request) = request.into_parts();
+        let page = page!(request);
+        let scope = filter::scope("", &request.ns_prefix).map_err(Refusal::from)?;
         let listed = self.list_namespaces(Caller::of(&extensions)?, scope, &page).await?;
         let namespace = |(ns, style, created_at)| namespace_to_wire(&ns, style, created_at);
         Ok(Response::new(wire::ListNamespacesResponse {
@@ -343,44 +345,6 @@ impl Things {
         let request_id = if request_id.is_empty() { self.clock.ulid().to_string() } else { request_id };
         Ok(Provenance { actor: (*caller.principal).into(), request_id: request_id.into(), cause: cause.into() })
     }
-
-    fn rows(&self, caller: &Caller, message: wire::ImportThingsRequest) -> Result<Rows, Status> {
-        let wire::ImportThingsRequest { rows, request_id, cause } = message;
-        let provenance = self.provenance(caller, request_id, cause).map_err(Refusal::from)?;
-        Ok(Rows { rows: rows.into_iter().map(|row| import_row(row).map_err(Refusal::from)).collect(), provenance })
-    }
-}
-
-fn import_row(row: wire::ImportRow) -> Result<Change, Invalid> {
-    match row.row {
-        Some(wire::import_row::Row::Thing(thing)) => {
-            let (reference, body) = thing_body(Some(thing))?;
-            Ok(Change::PutThing { reference, body, condition: Condition::None })
-        }
-        Some(wire::import_row::Row::Relationship(relationship)) => {
-            let relationship = relationship_body(Some(relationship))?;
-            Ok(Change::PutRelationship { relationship, condition: Condition::None })
-        }
-        None => Err(Invalid::new("row", "must be a thing or a relationship")),
-    }
-}
-
-fn import_report(report: Report) -> wire::ImportThingsResponse {
-    let Report { created, replaced, unchanged, failed, failures, last } = report;
-    let failure = |(row, refusal): (u64, Refusal)| wire::ImportFailure {
-        row: row as i64,
-        reason: refusal.reason_name().to_owned(),
-        field: refusal.violations.first().map(|invalid| invalid.field.clone()).unwrap_or_default(),
-        message: refusal.message,
-    };
-    wire::ImportThingsResponse {
-        created: created as i64,
-        replaced: replaced as i64,
-        unchanged: unchanged as i64,
-        failed: failed as i64,
-        failures: failures.into_iter().map(failure).collect(),
-        last_ulid: last.map(|ulid| ulid.to_string()).unwrap_or_default(),
-    }
 }
 
 fn preferred(variants: &[String]) -> Result<Vec<Variant>, Invalid> {
@@ -410,30 +374,4 @@ fn direction(word: i32) -> Result<Direction, Invalid> {
         Ok(wire::Direction::Incoming) => Ok(Direction::Incoming),
         Err(_) => Err(Invalid::new("direction", "must be outgoing, incoming or both")),
     }
-}
-
-fn thing((thing, style): (Thing, Style)) -> wire::Thing {
-    let url = url::encode(&thing.key, style);
-    thing_to_wire(thing, url)
-}
-
-fn relationship((relationship, style): (Relationship, Style)) -> wire::Relationship {
-    let url = url::encode_relationship(&relationship.name, style);
-    relationship_to_wire(relationship, url)
-}
-
-/// A put thing, without its embedding: that is asked for.
-fn put_thing(put: Put<Thing>) -> Response<wire::Thing> {
-    let Put { mut state, style, outcome } = put;
-    state.body.embedding = None;
-    let etag = state.etag.to_string();
-    written(thing((state, style)), &etag, outcome.as_str())
-}
-
-fn written<T>(answer: T, ulid: &str, outcome: &'static str) -> Response<T> {
-    let mut response = Response::new(answer);
-    let metadata: &mut MetadataMap = response.metadata_mut();
-    metadata.insert(ULID, ulid.parse().expect("a ULID is ASCII"));
-    metadata.insert(OUTCOME, outcome.parse().expect("an outcome is ASCII"));
-    response
 }

@@ -18,7 +18,7 @@ pub(crate) struct PageRequest {
     pub(crate) size: usize,
     /// Token of the page; empty for the first one.
     pub(crate) token: String,
-    /// All that makes the question but the page, which the token is bound to; empty where the verb says it itself.
+    /// All that makes the question but the page, which the token is bound to.
     pub(crate) question: Vec<u8>,
 }
 

@@ -44,11 +44,7 @@ impl Things {
         scope: Scope,
         page: &PageRequest,
     ) -> Result<Listed<(Namespace, Style, Timestamp)>, Refusal> {
-        let under = match &scope {
-            Scope::All => "",
-            Scope::Exactly(ns) | Scope::Under(ns) => ns.as_str(),
-        };
-        let binding = Binding::new(&caller.tenant, &[b"namespaces", under.as_bytes()]);
+        let binding = Binding::new(&caller.tenant, &[b"namespaces", &page.question]);
         let after = self.store.seal.position(binding, &page.token, Namespace::from_bytes)?;
         let query = NamespaceQuery { scope, after, limit: page.size, scan: SCAN };
         let found = self.store.things.namespaces(caller, query).await?;

@@ -67,10 +67,7 @@ impl Things {
         relationship_type: Option<TypeName>,
         page: &PageRequest,
     ) -> Result<Listed<(Relationship, Style)>, Refusal> {
-        let (name, end) = (thing.to_string(), format!("{direction:?}"));
-        let type_name = relationship_type.as_ref().map_or("", TypeName::as_str);
-        let question = ["relationships", &name, &end, type_name].map(str::as_bytes);
-        let binding = Binding::new(&caller.tenant, &question);
+        let binding = Binding::new(&caller.tenant, &[b"relationships", &page.question]);
         let query = RelationshipQuery {
             thing: thing.clone(),
             direction,

@@ -41,12 +41,11 @@ impl Ask {
     }
 
     /// The same with much more time, if it has a deadline of its own.
-    pub(crate) fn waiting_longer(&self) -> Self {
+    pub(crate) fn waiting_longer(&self) -> Option<Self> {
         let mut longer = self.clone();
-        if let Some((_, timeout)) = longer.headers.iter_mut().find(|(name, _)| *name == "grpc-timeout") {
-            "9S".clone_into(timeout);
-        }
-        longer
+        let (_, timeout) = longer.headers.iter_mut().find(|(name, _)| *name == "grpc-timeout")?;
+        "9S".clone_into(timeout);
+        Some(longer)
     }
 
     /// Everything that it says.

@@ -82,12 +82,13 @@ impl OverHttp<'_> {
             let mut bytes = bytes.clone();
             let mut absent = markers.untwin(&spell(&self.send(&twin).await));
             for _ in 0..MEANWHILE {
-                if absent == bytes {
+                let (true, Some(ask), Some(twin)) = (absent != bytes, ask.waiting_longer(), twin.waiting_longer())
+                else {
                     break;
-                }
-                // One of the two may have been too late: what is waited for came, or the answer that it did not was not passed on.
-                bytes = spell(&self.send(&ask.waiting_longer()).await);
-                absent = markers.untwin(&spell(&self.send(&twin.waiting_longer()).await));
+                };
+                // One of the two was too late: what is waited for came, or the answer that it did not was not passed on.
+                bytes = spell(&self.send(&ask).await);
+                absent = markers.untwin(&spell(&self.send(&twin).await));
             }
             if absent != bytes {
                 let (bytes, absent) = (bytes.escape_ascii(), absent.escape_ascii());

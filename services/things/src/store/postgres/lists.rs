@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
 
 use domain::{Code, Data, Key, Style, Thing, TypeName, Visibility};
 use futures::TryStreamExt as _;
@@ -72,7 +71,6 @@ struct Candidate {
 struct Listing<'a> {
     caller: &'a Caller,
     query: &'a ThingQuery,
-    filter: Arc<ThingFilter>,
     page: Filling<(Thing, Style), After>,
     picture: Picture,
 }
@@ -80,8 +78,7 @@ struct Listing<'a> {
 /// A page of things.
 pub(super) async fn things(tx: &mut TenantTx, caller: &Caller, query: &ThingQuery) -> Result<ThingPage, Failure> {
     let page = Filling::new(query.limit, query.room, query.scan);
-    let filter = Arc::new(query.filter.clone());
-    let mut listing = Listing { caller, query, filter, page, picture: Picture::default() };
+    let mut listing = Listing { caller, query, page, picture: Picture::default() };
     let is_cut = match &query.order {
         Order::Name => listing.fill_by_name(tx).await?,
         Order::Updated(_) | Order::UpdatedLast(_) => listing.fill_by_change(tx).await?,
@@ -199,7 +196,7 @@ impl Listing<'_> {
             let mut things: VecDeque<_> =
                 read.filter_map(|candidate| self.picture.things.remove(&candidate.key).flatten()).collect();
             let data = things.iter_mut().map(|thing| thing.body.data.take()).collect();
-            let mut judged = VecDeque::from(judged(&self.filter, data).await?);
+            let mut judged = VecDeque::from(judged(&self.query.filter, data).await?);
             for candidate in now {
                 if self.page.is_spent() {
                     return Ok(true);
@@ -242,7 +239,7 @@ pub(super) async fn count(tx: &mut TenantTx, caller: &Caller, filter: &ThingFilt
         passes!()
     );
     let sql = if filter.fields.is_empty() { OF_COLUMNS } else { OF_DATA };
-    let (mut counted, shared) = (0, Arc::new(filter.clone()));
+    let mut counted = 0;
     for Range { start, end } in filter.scope.ranges() {
         let query = filtered(tx, sql, filter).bind(start).bind(end);
         let mut found = query.fetch(tx.connection());
@@ -252,7 +249,7 @@ pub(super) async fn count(tx: &mut TenantTx, caller: &Caller, filter: &ThingFilt
             if !row.try_get(1)? && !caller.may_read(&rows::parsed(&row, 0)?) {
                 continue;
             }
-            if shared.fields.is_empty() {
+            if filter.fields.is_empty() {
                 counted += rows::count(&row, 2)?;
                 continue;
             }
@@ -261,25 +258,25 @@ pub(super) async fn count(tx: &mut TenantTx, caller: &Caller, filter: &ThingFilt
             batch.push(data);
             if bytes >= BYTES || batch.len() == STEP.1 {
                 bytes = 0;
-                counted += holding(&shared, std::mem::take(&mut batch)).await?;
+                counted += holding(filter, std::mem::take(&mut batch)).await?;
             }
         }
-        counted += holding(&shared, batch).await?;
+        counted += holding(filter, batch).await?;
     }
     Ok(counted)
 }
 
 /// How many of these data fulfil the conditions.
-async fn holding(filter: &Arc<ThingFilter>, data: Vec<Option<Data>>) -> Result<u64, Failure> {
+async fn holding(filter: &ThingFilter, data: Vec<Option<Data>>) -> Result<u64, Failure> {
     Ok(judged(filter, data).await?.iter().filter(|(_, holds)| *holds).count() as u64)
 }
 
 /// Data, and whether they fulfil the conditions: on a thread that may block, where there are any.
-async fn judged(filter: &Arc<ThingFilter>, data: Vec<Option<Data>>) -> Result<Vec<(Option<Data>, bool)>, Failure> {
+async fn judged(filter: &ThingFilter, data: Vec<Option<Data>>) -> Result<Vec<(Option<Data>, bool)>, Failure> {
     if filter.fields.is_empty() {
         return Ok(data.into_iter().map(|data| (data, true)).collect());
     }
-    let filter = Arc::clone(filter);
+    let filter = filter.clone();
     let judge = move || {
         data.into_iter()
             .map(|data| {

@@ -1,0 +1,51 @@
+//! The rows of an import, and what became of them.
+
+use domain::{Condition, Invalid};
+use proto::convert::{relationship_body, thing_body};
+use proto::things::v1 as wire;
+use serve::{Caller, Refusal};
+use tonic::Status;
+
+use crate::Things;
+use crate::change::Change;
+use crate::import::{Report, Rows};
+
+impl Things {
+    pub(super) fn rows(&self, caller: &Caller, message: wire::ImportThingsRequest) -> Result<Rows, Status> {
+        let wire::ImportThingsRequest { rows, request_id, cause } = message;
+        let provenance = self.provenance(caller, request_id, cause).map_err(Refusal::from)?;
+        Ok(Rows { rows: rows.into_iter().map(|row| import_row(row).map_err(Refusal::from)).collect(), provenance })
+    }
+}
+
+fn import_row(row: wire::ImportRow) -> Result<Change, Invalid> {
+    match row.row {
+        Some(wire::import_row::Row::Thing(thing)) => {
+            let (reference, body) = thing_body(Some(thing))?;
+            Ok(Change::PutThing { reference, body, condition: Condition::None })
+        }
+        Some(wire::import_row::Row::Relationship(relationship)) => {
+            let relationship = relationship_body(Some(relationship))?;
+            Ok(Change::PutRelationship { relationship, condition: Condition::None })
+        }
+        None => Err(Invalid::new("row", "must be a thing or a relationship")),
+    }
+}
+
+pub(super) fn import_report(report: Report) -> wire::ImportThingsResponse {
+    let Report { created, replaced, unchanged, failed, failures, last } = report;
+    let failure = |(row, refusal): (u64, Refusal)| wire::ImportFailure {
+        row: row as i64,
+        reason: refusal.reason_name().to_owned(),
+        field: refusal.violations.first().map(|invalid| invalid.field.clone()).unwrap_or_default(),
+        message: refusal.message,
+    };
+    wire::ImportThingsResponse {
+        created: created as i64,
+        replaced: replaced as i64,
+        unchanged: unchanged as i64,
+        failed: failed as i64,
+        failures: failures.into_iter().map(failure).collect(),
+        last_ulid: last.map(|ulid| ulid.to_string()).unwrap_or_default(),
+    }
+}

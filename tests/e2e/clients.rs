@@ -51,7 +51,7 @@ async fn buf_curl_lists_services_puts_and_gets(cluster: &mut Cluster) {
 async fn a_python_client_made_from_reflection_puts_and_gets(cluster: &mut Cluster) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/reflection.py");
     let out = output(Command::new(python()).arg(script).arg(cluster.gateway.to_string()));
-    assert_eq!(out.trim(), "/river/Lower_gauge Gauge low");
+    assert_eq!(out.trim(), "/river/Lower_gauge Gauge low\nNOT_FOUND thing river/none does not exist");
 }
 
 async fn grpc_web_gets_on_the_same_port(cluster: &mut Cluster) {

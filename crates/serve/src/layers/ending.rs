@@ -53,4 +53,28 @@ impl http_body::Body for Ending {
         }
         Pin::new(body).poll_frame(cx)
     }
+
+    /// A refusal before the first message is headers alone: a frame of data behind them, even an empty one, is none of gRPC's.
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(http_body::Body::is_end_stream)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body::Body as _;
+
+    use super::*;
+    use proto::common::v1::Reason;
+
+    #[tokio::test]
+    async fn a_stream_that_is_refused_at_once_is_headers_alone() {
+        let never = || Box::pin(std::future::pending());
+        let refusal = || refused(Refusal::new(Reason::NotFound, "there is none"));
+        let answer = until(never(), async { Ok(refusal()) }).await.unwrap();
+        assert!(answer.headers().contains_key("grpc-status"));
+        assert!(answer.body().is_end_stream());
+        let answer = until(never(), async { Ok(Response::new(Body::from("message"))) }).await.unwrap();
+        assert!(!answer.body().is_end_stream());
+    }
 }

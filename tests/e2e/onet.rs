@@ -2,32 +2,53 @@
 //! process): a small one of the same columns, and O*NET itself where it is there (`cargo xtask test` says so where it
 //! is not).
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use harness::cluster::{Cluster, Setup, Topology};
-use proto::{common::v1::EntityKind, events::v1::QueryRequest};
+use proto::{
+    common::v1::{EntityKind, Key},
+    events::v1::QueryRequest,
+    things::v1::{ReachedThing, TraverseRequest},
+};
 use serde_json::Value;
 
-use crate::docs::{root, run, shell_blocks};
+use crate::{
+    docs::{root, run, shell_blocks},
+    postgres,
+};
 
 /// Where the guide has the files.
 const ONET: &str = "../shared/data/onet";
 /// What the commands of the guide create, in their order.
 const CREATED: [&str; 5] = ["occupations", "tasks", "commodities", "related", "uses"];
 
+/// What each file of O*NET creates.
+const OF_ONET: [usize; 5] = [1_016, 19_265, 135, 18_460, 30_826];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_data_set_is_imported_whole_once_and_every_mutation_is_in_history() {
-    import("tests/onet", [6, 8, 3, 6, 7]).await;
+    import(&embedded().await, "tests/onet", [6, 8, 3, 6, 7]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn onet_itself_is_imported_whole_once_where_it_is_there() {
     if root().join(ONET).is_dir() {
-        import(ONET, [1_016, 19_265, 135, 18_460, 30_826]).await;
+        import(&embedded().await, ONET, OF_ONET).await;
     }
 }
 
-async fn import(folder: &str, counts: [usize; 5]) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn onet_itself_is_imported_into_postgresql_where_it_is_there() {
+    if root().join(ONET).is_dir() {
+        import(&postgres::cluster(Topology::Separate).await, ONET, OF_ONET).await;
+    }
+}
+
+async fn embedded() -> Cluster {
+    Setup::new(Topology::Separate).start().await
+}
+
+async fn import(cluster: &Cluster, folder: &str, counts: [usize; 5]) {
     let set = Set(root().join(folder));
     let [occupations, tasks, commodities, related, uses] = counts;
     assert_eq!(set.rows("occupations.tsv").len(), occupations);
@@ -38,23 +59,22 @@ async fn import(folder: &str, counts: [usize; 5]) {
         set.rows("technology_skills.tsv").iter().map(|row| row.split('\t').nth(2).unwrap().to_owned()).collect();
     assert_eq!(codes.len(), commodities);
 
-    let cluster = Setup::new(Topology::Separate).start().await;
     let imports = shell_blocks("docs/onet.md", "# O*NET").remove(0).replace(ONET, folder);
-    let first = run(&cluster, &imports);
+    let first = run(cluster, &imports);
     for ((file, count), line) in CREATED.into_iter().zip(counts).zip(first.lines()) {
         assert_eq!(counted(line, "created"), count, "{file}: {line}");
         assert_eq!(counted(line, "failed"), 0, "{file}: {line}");
     }
     assert_eq!(counted(first.lines().nth(2).unwrap(), "equal"), uses - commodities);
-    let mutations = mutations(&cluster, &set).await;
+    let mutations = mutations(cluster, &set).await;
     assert_eq!(mutations.len(), counts.iter().sum::<usize>());
 
-    let second = run(&cluster, &imports);
+    let second = run(cluster, &imports);
     for ((file, count), line) in CREATED.into_iter().zip(counts).zip(second.lines()) {
         assert_eq!((counted(line, "created"), counted(line, "replaced")), (0, 0), "{file}: {line}");
         assert_eq!(counted(line, "unchanged"), count, "{file}: {line}");
     }
-    assert_eq!(self::mutations(&cluster, &set).await, mutations, "a second run writes nothing");
+    assert_eq!(self::mutations(cluster, &set).await, mutations, "a second run writes nothing");
 
     for (place, (ulid, kind, id)) in mutations.iter().enumerate().step_by(1 + mutations.len() / 70) {
         let above = if *kind == EntityKind::Relationship { "/_/relationships" } else { "" };
@@ -63,8 +83,31 @@ async fn import(folder: &str, counts: [usize; 5]) {
         assert_eq!(history["items"][0]["ulid"].as_str(), Some(ulid.as_str()), "mutation {place}: {history}");
         assert_eq!(history["items"][0]["mutation_type"], "created");
     }
-    software_developers_are_found_first(&cluster, &set).await;
-    a_deletion_takes_its_relationships(&cluster, &set).await;
+    software_developers_are_found_first(cluster, &set).await;
+    two_hops_are_what_the_files_say(cluster, &set).await;
+    a_deletion_takes_its_relationships(cluster, &set).await;
+}
+
+async fn two_hops_are_what_the_files_say(cluster: &Cluster, set: &Set) {
+    const START: &str = "15-1252.00";
+    let script = root().join("tests/onet/two_hops.py");
+    let output = Command::new("python3").arg(script).arg(&set.0).arg(START).output().expect("Python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let expected = String::from_utf8(output.stdout).expect("ids are text");
+    let expected: BTreeSet<_> = expected.lines().map(str::to_owned).collect();
+    let thing = Some(Key { path: format!("onet/{START}"), ..Key::default() });
+    let request = TraverseRequest { thing, max_depth: 2, max_things: 10_000, ..TraverseRequest::default() };
+    let mut parts = cluster.things().await.traverse(request).await.unwrap().into_inner();
+    let (mut reached, mut count) = (BTreeSet::new(), 0);
+    while let Some(part) = parts.message().await.unwrap() {
+        assert!(!part.is_truncated);
+        for ReachedThing { thing, depth, .. } in part.things {
+            reached.insert(format!("{depth} {}", thing.and_then(|thing| thing.key).expect("a name").id));
+            count += 1;
+        }
+    }
+    assert_eq!(count, expected.len(), "each comes once");
+    assert_eq!(reached, expected);
 }
 
 async fn software_developers_are_found_first(cluster: &Cluster, set: &Set) {

@@ -44,6 +44,11 @@ impl CatalogServer {
         Self::start(python, "postgres.py", &json!({"version": version, "direct": true}))
     }
 
+    /// PostgreSQL 18 whose commits wait for the disk, as on a server; where nothing goes wrong.
+    pub fn durable(python: &Path) -> Self {
+        Self::start(python, "postgres.py", &json!({"version": 18, "direct": true, "durable": true}))
+    }
+
     /// A REST catalog. `given`: see the script.
     pub fn rest(python: &Path, given: &Value) -> Self {
         Self::start(python, "rest_catalog.py", given)

@@ -1,6 +1,7 @@
 """PostgreSQL in a directory of its own, behind a proxy that makes commits go wrong.
 
-The argument is JSON: `version`, 16 or 18, and `direct` where nothing is to go wrong. Standard output is one line of JSON: `url`, `control` (the port of faults.py). Ends with its standard input.
+The argument is JSON: `version`, 16 or 18, `direct` where nothing is to go wrong, and `durable` where commits wait for the disk and memory is
+as on a server. Standard output is one line of JSON: `url`, `control` (the port of faults.py). Ends with its standard input.
 
 Commits go wrong as `refused` (the server refuses the change before it), `failed` (the connection is closed before the
 server has the commit), `lost` (it is closed after the commit is done), `late` (it is closed, and then the commit is done).
@@ -231,7 +232,8 @@ def proxy(postgres, faults):
 def main():
     given = json.loads(sys.argv[1])
     faults = Faults()
-    postgres = Postgres(given.get("version", 16))
+    durable = {"fsync": "on", "shared_buffers": "512MB", "max_wal_size": "4GB"} if given.get("durable") else {}
+    postgres = Postgres(given.get("version", 16), **durable)
     try:
         port = postgres.port if given.get("direct") else proxy(postgres, faults)
 

@@ -95,6 +95,23 @@ enum Task {
         queries: u32,
     },
 
+    /// Do random things to every store of things at once, and compare what each answers and has, after each.
+    Differential {
+        /// How many.
+        #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+        operations: u32,
+        /// The seed that a run has printed, to have it again.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+
+    /// Take away each condition that keeps tenants apart on PostgreSQL, alone, and row level security, and see that it is told.
+    Isolation {
+        /// The seed that a run has printed, to have it again.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+
     /// Run the tests but for those of several processes under cargo-tarpaulin and print line coverage; fails below 80 %.
     ///
     /// Installs cargo-tarpaulin under the target directory if it is not there. Follows the servers that the
@@ -154,6 +171,13 @@ fn run(task: Task) -> Result<()> {
             queries,
             false,
         ),
+        Task::Differential { operations, seed } => {
+            let test = "store::differential::random_operations_are_the_same_on_every_store";
+            of_things(&workspace, test, "ANNALS_DIFFERENTIAL", ("OPERATIONS", operations), seed)
+        }
+        Task::Isolation { seed } => {
+            of_things(&workspace, "store::isolation", "ANNALS_ISOLATION", ("CONDITIONS", u32::MAX), seed)
+        }
         Task::Coverage { packages } => coverage::run(&workspace, &packages),
         Task::Lint => lint::run(&workspace),
     }
@@ -198,6 +222,23 @@ fn peers(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let target = workspace.target.join("peers");
     let run = workspace.cargo(["run", "--release", "--manifest-path"]).args([manifest]);
     run.args(["--target-dir"]).args([target]).args(["--"]).args(arguments).run()
+}
+
+/// Runs tests of things for so much, as variables of that prefix tell it, by random numbers of that seed.
+fn of_things(
+    workspace: &Workspace,
+    tests: &str,
+    prefix: &str,
+    (name, much): (&str, u32),
+    seed: Option<u64>,
+) -> Result<()> {
+    Backends::install(workspace)?;
+    let test = workspace.cargo(["test", "--package", "things", "--lib", "--", "--nocapture", tests]);
+    let test = test.env(&format!("{prefix}_{name}"), much.to_string());
+    match seed {
+        Some(seed) => test.env(&format!("{prefix}_SEED"), seed.to_string()).run(),
+        None => test.run(),
+    }
 }
 
 /// Runs a test of `tests/faults` for so many rounds, as `variable` tells it.

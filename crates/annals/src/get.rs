@@ -6,7 +6,7 @@ use proto::{
     common::v1::EntityKind,
     convert::as_of_to_wire,
     events::v1::{StateAtRequest, state},
-    things::v1::{GetRelationshipRequest, GetThingRequest, ListRelationshipsRequest},
+    things::v1::{GetRelationshipRequest, GetThingRequest, ListRelationshipsRequest, ListRelationshipsResponse},
 };
 
 use crate::{
@@ -57,19 +57,23 @@ pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Re
     let Args { name, at, variant, relationship, relationships, embedding } = args;
     let path = name.with_variant(variant)?;
     if relationships {
-        let (mut found, mut page_token) = (Vec::new(), String::new());
+        let (mut found, mut others, mut page_token) = (Vec::new(), Vec::new(), String::new());
         loop {
             let page_size = RELATIONSHIPS - found.len() as i32;
+            let thing = Some(key(&path));
             let request =
-                ListRelationshipsRequest { thing: Some(key(&path)), page_size, page_token, ..Default::default() };
+                ListRelationshipsRequest { thing, page_size, page_token, include_others: true, ..Default::default() };
             let page = client.things().list_relationships(request).await?.into_inner();
             found.extend(page.relationships);
+            others.extend(page.others);
             page_token = page.next_page_token;
             if page_token.is_empty() || found.len() >= RELATIONSHIPS as usize {
                 break;
             }
         }
-        render::relationships(&found, &page_token, is_json);
+        let (relationships, next_page_token) = (found, page_token);
+        let found = ListRelationshipsResponse { relationships, next_page_token, others };
+        render::relationships(&found, is_json);
         return Ok(());
     }
     let kind = if relationship { EntityKind::Relationship } else { EntityKind::Thing };

@@ -32,7 +32,7 @@ pub(crate) use self::{
 /// What the parser may be ahead of the sender: batches of up to 4 MiB each, and rows that were left out.
 const ITEMS_AHEAD: usize = 4;
 
-/// Put the rows of a TSV, CSV or NDJSON file as things or relationships.
+/// Put the rows of a TSV, CSV or NDJSON file as things or relationships, or all that `annals export` wrote.
 ///
 /// Each row becomes what the templates say. In a template {Column} is the value of a column, {row} a hash of the whole
 /// row (the first 16 hexadecimal digits of the SHA-256 of its columns as compact JSON), \n a line break, {{ and }}
@@ -47,6 +47,7 @@ Examples:
   annals import people.ndjson --ns example.com --id 'people/{login}' --type Person --data login,name
   annals import related.tsv --ns onet --type '{Relatedness Tier}' \\
       --from 'onet/{O*NET-SOC Code}' --to 'onet/{Related O*NET-SOC Code}'
+  annals import everything.ndjson --exported
 
 Ends with 1 if a row was left out.")]
 pub(crate) struct Args {
@@ -57,17 +58,21 @@ pub(crate) struct Args {
     #[arg(long, value_enum)]
     format: Option<Format>,
 
+    /// The file is what `annals export` wrote: its lines say what they put.
+    #[arg(long, conflicts_with_all = TEMPLATES)]
+    exported: bool,
+
     /// Template of the namespace; it is registered on the way.
-    #[arg(long, value_name = "TEMPLATE")]
-    ns: Template,
+    #[arg(long, value_name = "TEMPLATE", required_unless_present = "exported")]
+    ns: Option<Template>,
 
     /// Template of the id. Default for relationships: {row}.
     #[arg(long, value_name = "TEMPLATE")]
     id: Option<Template>,
 
     /// Template of the type.
-    #[arg(long, value_name = "TEMPLATE")]
-    r#type: Template,
+    #[arg(long, value_name = "TEMPLATE", required_unless_present = "exported")]
+    r#type: Option<Template>,
 
     /// Template of the content; none where it comes out empty.
     #[arg(long, value_name = "TEMPLATE", conflicts_with = "from")]
@@ -106,6 +111,10 @@ pub(crate) struct Args {
     #[arg(long, default_value = "")]
     cause: String,
 }
+
+/// What a row becomes where it does not say that itself.
+const TEMPLATES: [&str; 11] =
+    ["ns", "id", "type", "content", "code", "variant", "visibility", "data", "from", "to", "style"];
 
 /// Runs the command.
 pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Result<ExitCode> {

@@ -14,6 +14,7 @@ mod demo;
 mod diff;
 mod embedder;
 mod events;
+mod export;
 mod failure;
 mod filter;
 mod get;
@@ -32,6 +33,7 @@ mod restore;
 mod search;
 mod serving;
 mod takeover;
+mod traverse;
 mod write;
 
 use std::process::ExitCode;

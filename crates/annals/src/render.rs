@@ -16,7 +16,7 @@ pub(crate) use self::{
     diff::diff,
     event::{Follow, events},
     hit::found,
-    page::{history, namespaces, relationships, things},
+    page::{history, namespaces, reached, relationships, things},
     state::{deleted, linked, namespace, relationship, thing, written},
 };
 

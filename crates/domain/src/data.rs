@@ -25,6 +25,11 @@ impl Data {
         &self.0
     }
 
+    /// Whether a member of that name is what its thing is called: `title` and `name`, in any letter case.
+    pub fn is_title(member: &str) -> bool {
+        member.eq_ignore_ascii_case("title") || member.eq_ignore_ascii_case("name")
+    }
+
     /// As a value.
     pub fn to_json(&self) -> Json {
         json::parse(&self.0).expect("data is JSON")

@@ -19,8 +19,8 @@ use crate::problem::Problem;
 use crate::relay::Protocol;
 use crate::route::Route;
 use crate::{
-    Gateway, aggregate, events, html, list, namespace, openapi, reason, relationship, reply, restore, search, tail,
-    thing, write,
+    Gateway, aggregate, events, export, html, list, namespace, openapi, reason, relationship, reply, restore, search,
+    tail, thing, write,
 };
 
 /// How long after the deadline an answer of a service, which keeps the same one, may still come.
@@ -99,6 +99,10 @@ async fn answer(gateway: &Gateway, call: &Call, route: Route<'_>, body: Body) ->
         Route::Count => {
             only_read(method)?;
             list::count(gateway, call).await
+        }
+        Route::Export => {
+            only_read(method)?;
+            export::read(gateway, call).await
         }
         Route::Write => match *method {
             Method::POST => write::write(gateway, call, body).await,

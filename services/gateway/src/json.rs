@@ -10,9 +10,11 @@ mod hit;
 mod mutation;
 mod namespace;
 mod place;
+mod reached;
 mod read;
 mod relationship;
 mod restore;
+mod row;
 mod thing;
 mod write;
 
@@ -31,7 +33,9 @@ pub use event::{event, read_line};
 pub use hit::found;
 pub use mutation::{changes, mutation};
 pub use namespace::{namespace, namespaces};
-pub use relationship::relationship;
+pub use reached::reached;
+pub use relationship::{relationship, relationships};
+pub use row::{read_row, row};
 pub use thing::{counted, thing};
 pub use write::Writer;
 #[cfg(test)]

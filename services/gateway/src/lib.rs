@@ -10,6 +10,7 @@ mod caller;
 mod dispatch;
 mod etag;
 mod events;
+mod export;
 mod health;
 mod html;
 pub mod json;

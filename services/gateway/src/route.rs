@@ -23,6 +23,8 @@ pub(crate) enum Route<'a> {
     AllThings,
     /// `/_/things:count`.
     Count,
+    /// `/_/things:export`.
+    Export,
     /// `/_/things:write`.
     Write,
     /// `/_/things:restore`.
@@ -70,6 +72,7 @@ impl<'a> Route<'a> {
             "namespaces" => return Self::Namespaces,
             "things" => return Self::AllThings,
             "things:count" => return Self::Count,
+            "things:export" => return Self::Export,
             "things:write" => return Self::Write,
             "things:restore" => return Self::Restore,
             "things:undelete" => return Self::Undelete,
@@ -101,6 +104,7 @@ impl<'a> Route<'a> {
             Self::Namespaces => "/_/namespaces",
             Self::AllThings => "/_/things",
             Self::Count => "/_/things:count",
+            Self::Export => "/_/things:export",
             Self::Write => "/_/things:write",
             Self::Restore => "/_/things:restore",
             Self::Undelete => "/_/things:undelete",
@@ -142,6 +146,7 @@ mod tests {
         assert_eq!(Route::of("/_/namespaces"), Route::Namespaces);
         assert_eq!(Route::of("/_/things"), Route::AllThings);
         assert_eq!(Route::of("/_/things:count"), Route::Count);
+        assert_eq!(Route::of("/_/things:export"), Route::Export);
         assert_eq!(Route::of("/_/things:write"), Route::Write);
         assert_eq!(Route::of("/_/things:restore"), Route::Restore);
         assert_eq!(Route::of("/_/things:undelete"), Route::Undelete);

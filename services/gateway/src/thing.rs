@@ -4,12 +4,14 @@
 
 use axum::body::Body;
 use axum::response::Response;
+use futures::TryStreamExt as _;
 use http::StatusCode;
 use http::header::{CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY};
 use proto::common::v1::Reason;
 use proto::events::v1::state::State;
 use proto::things::v1::{
-    Condition, DeleteThingRequest, GetThingRequest, ListRelationshipsRequest, PatchThingRequest, PutThingRequest, Thing,
+    Condition, DeleteThingRequest, GetThingRequest, ListRelationshipsRequest, PatchThingRequest, PutThingRequest,
+    Thing, TraverseRequest,
 };
 
 use crate::body::{self, apart};
@@ -69,12 +71,26 @@ pub(crate) async fn read(gateway: &Gateway, call: &Call) -> Result<Response, Pro
                 r#type: relationship_type,
                 page_size: page.size,
                 page_token: page.token,
+                include_others: true,
             };
             let answer = gateway.things().list_relationships(call.request(request)).await;
             let answer = answer.map_err(|status| name.problem(status))?.into_inner();
             let mut json = Writer::with_capacity(4_096);
-            json.array("items", &answer.relationships, |json, item| json::relationship(json, item, &item.url));
-            json.text("next_page_token", &answer.next_page_token);
+            json::relationships(&mut json, &answer);
+            Ok(reply::json(StatusCode::OK, json.finish()))
+        }
+        View::Traverse(request) => {
+            negotiate::choose(call.headers(), &Representation::JSON)?;
+            let thing = get(gateway, call, &name, Vec::new(), false).await?;
+            if let Some(moved) = name.moved(call, &thing.url) {
+                return Ok(moved);
+            }
+            let request = TraverseRequest { thing: thing.key, ..*request };
+            let parts =
+                gateway.things().traverse(call.request(request)).await.map_err(|status| name.problem(status))?;
+            let parts: Vec<_> = parts.into_inner().try_collect().await.map_err(|status| name.problem(status))?;
+            let mut json = Writer::with_capacity(4_096);
+            json::reached(&mut json, &parts);
             Ok(reply::json(StatusCode::OK, json.finish()))
         }
     }

@@ -4,11 +4,15 @@
 
 use domain::{AsOf, Invalid, Variant};
 use proto::search::v1::SearchRequest;
-use proto::things::v1::Direction;
+use proto::things::v1::{Direction, TraverseRequest};
 
+use crate::events::words;
 use crate::problem::Problem;
 use crate::query::{Page, Query};
 use crate::search;
+
+/// The most things that a walk reaches: its answer is one document.
+const MAX_THINGS: i32 = 1_000;
 
 /// What is shown of a name.
 pub(crate) enum View {
@@ -23,6 +27,8 @@ pub(crate) enum View {
     History(Page),
     /// The relationships at it.
     Relationships { direction: Direction, relationship_type: String, page: Page },
+    /// What a walk from it reaches.
+    Traverse(Box<TraverseRequest>),
     /// The things that are most like it.
     Similar(Box<SearchRequest>),
     /// What differs between two of its states; without a second it is the present one.
@@ -39,16 +45,15 @@ impl View {
             }
             Some("relationships") => {
                 query.only(&["view", "variant", "direction", "type", "page_size", "page_token"])?;
-                let direction = match query.text("direction") {
-                    None | Some("both") => Direction::Unspecified,
-                    Some("outgoing") => Direction::Outgoing,
-                    Some("incoming") => Direction::Incoming,
-                    Some(_) => return Err(Invalid::new("direction", "must be outgoing, incoming or both").into()),
-                };
+                let direction = direction(query)?;
                 Self::Relationships { direction, relationship_type: query.text_or_empty("type"), page: query.page()? }
             }
+            Some("traverse") => {
+                query.only(&["view", "variant", "direction", "type", "max_depth", "max_things"])?;
+                Self::Traverse(Box::new(traversal(query)?))
+            }
             Some("similar") => Self::Similar(Box::new(search::of_similar(query)?)),
-            Some(view) => Self::of_past(view, query, "must be history, relationships, diff or similar")?,
+            Some(view) => Self::of_past(view, query, "must be history, relationships, traverse, diff or similar")?,
         };
         Ok((view, query.parsed("variant")?))
     }
@@ -96,6 +101,29 @@ impl View {
     }
 }
 
+fn direction(query: &Query) -> Result<Direction, Invalid> {
+    match query.text("direction") {
+        None | Some("both") => Ok(Direction::Unspecified),
+        Some("outgoing") => Ok(Direction::Outgoing),
+        Some("incoming") => Ok(Direction::Incoming),
+        Some(_) => Err(Invalid::new("direction", "must be outgoing, incoming or both")),
+    }
+}
+
+fn traversal(query: &Query) -> Result<TraverseRequest, Invalid> {
+    let max_things = query.whole_number("max_things")?.unwrap_or(MAX_THINGS);
+    if !(1..=MAX_THINGS).contains(&max_things) {
+        return Err(Invalid::new("max_things", "must be a whole number from 1 to 1,000"));
+    }
+    Ok(TraverseRequest {
+        thing: None,
+        direction: direction(query)?.into(),
+        types: words(query.text("type").unwrap_or_default()).map(str::to_owned).collect(),
+        max_depth: query.whole_number("max_depth")?.unwrap_or(1),
+        max_things,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use axum::response::IntoResponse as _;
@@ -116,6 +144,7 @@ mod tests {
             "view=history&page_size=10",
             "view=relationships&direction=outgoing&type=uses",
             "view=diff&from=2026-01-31T09:30:00Z",
+            "view=traverse&direction=incoming&type=uses,cites&max_depth=6&max_things=1000",
             "view=similar&mode=hybrid&ns=onet&top_k=3",
             "view=similar&where=/n>=3&where=!/m&explain=true&page_token=x",
         ] {
@@ -134,6 +163,9 @@ mod tests {
             "at=2026-01-31T09:30:00Z&embedding=true",
             "direction=outgoing",
             "view=relationships&direction=up",
+            "view=traverse&max_things=1001",
+            "view=traverse&max_depth=far",
+            "view=traverse&page_size=3",
             "view=similar&q=word",
             "view=similar&mode=both",
             "view=similar&where=n",

@@ -89,9 +89,8 @@ pub(crate) fn texts_of(data: &str) -> (String, String) {
     let (mut title, mut rest) = (String::new(), String::new());
     if let Ok(Json::Object(members)) = json::parse(data) {
         for (name, value) in &members {
-            let is_title = name.eq_ignore_ascii_case("title") || name.eq_ignore_ascii_case("name");
             match value {
-                Json::String(text) if is_title => add_line(&mut title, text),
+                Json::String(text) if Data::is_title(name) => add_line(&mut title, text),
                 value => add_strings(&mut rest, value),
             }
         }

@@ -153,6 +153,8 @@ pub(crate) enum Applied {
         style: Style,
         /// When it was registered.
         created_at: Timestamp,
+        /// Whether this change registered it.
+        is_new: bool,
     },
 }
 

@@ -2,13 +2,16 @@
 
 mod answer;
 mod atomic;
+mod export;
 mod filter;
 mod import;
 mod namespaces;
 mod restore;
+mod traverse;
 
 use domain::{Condition, Invalid, Provenance, TypeName, Variant, url};
 use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use prost::Message as _;
 use proto::common::v1::{self as common};
 use proto::convert::{
@@ -21,7 +24,7 @@ use serve::page;
 use serve::{Caller, Refusal};
 use tonic::{Request, Response, Status, Streaming};
 
-use self::answer::{ULID, put_thing, relationship, thing, written};
+use self::answer::{ULID, put_thing, relationship, summary, thing, written};
 use self::import::import_report;
 use crate::delete::Deleted;
 use crate::list::PageRequest;
@@ -37,8 +40,14 @@ macro_rules! page {
     }};
 }
 
+/// A stream of answers.
+type Answers<T> = BoxStream<'static, Result<T, Status>>;
+
 #[tonic::async_trait]
 impl ThingsService for Things {
+    type ExportThingsStream = Answers<wire::ExportThingsResponse>;
+    type TraverseStream = Answers<wire::TraverseResponse>;
+
     async fn get_thing(&self, request: Request<wire::GetThingRequest>) -> Result<Response<wire::Thing>, Status> {
         let (_, extensions, request) = request.into_parts();
         let wire::GetThingRequest { key, preferred_variants, include_embedding } = request;
@@ -183,6 +192,22 @@ impl ThingsService for Things {
         Ok(Response::new(import_report(report)))
     }
 
+    async fn export_things(
+        &self,
+        request: Request<wire::ExportThingsRequest>,
+    ) -> Result<Response<Self::ExportThingsStream>, Status> {
+        let (_, extensions, mut request) = request.into_parts();
+        let deadline = Deadline::of(&extensions).unwrap_or_else(|| Deadline::after(export::UNLESS_ASKED));
+        if request.page_size == 0 {
+            request.page_size = export::ROWS;
+        }
+        let page = page!(request);
+        let scope = filter::scope(&request.ns, &request.ns_prefix).map_err(Refusal::from)?;
+        let parts = self.export(Caller::of(&extensions)?, scope, &page, deadline).await?;
+        let parts = parts.map(|part| part.map(export::exported).map_err(Status::from));
+        Ok(Response::new(parts.boxed()))
+    }
+
     async fn get_relationship(
         &self,
         request: Request<wire::GetRelationshipRequest>,
@@ -229,18 +254,32 @@ impl ThingsService for Things {
     ) -> Result<Response<wire::ListRelationshipsResponse>, Status> {
         let (_, extensions, mut request) = request.into_parts();
         let page = page!(request);
-        let wire::ListRelationshipsRequest { thing, direction, r#type, .. } = request;
+        let wire::ListRelationshipsRequest { thing, direction, r#type, include_others, .. } = request;
         let thing = reference("thing", thing)
             .and_then(|thing| thing.without_variant().map_err(|error| error.within("thing")))
             .map_err(Refusal::from)?;
         let direction = self::direction(direction).map_err(Refusal::from)?;
         let relationship_type = type_filter(&r#type).map_err(Refusal::from)?;
         let caller = Caller::of(&extensions)?;
-        let listed = self.list_relationships(caller, thing, direction, relationship_type, &page).await?;
+        let listed = self.list_relationships(caller, thing, direction, relationship_type, include_others, &page);
+        let (listed, others) = listed.await?;
         Ok(Response::new(wire::ListRelationshipsResponse {
+            others: others.into_iter().map(summary).collect(),
             relationships: listed.items.into_iter().map(relationship).collect(),
             next_page_token: listed.next_page_token,
         }))
+    }
+
+    async fn traverse(
+        &self,
+        request: Request<wire::TraverseRequest>,
+    ) -> Result<Response<Self::TraverseStream>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let deadline = Deadline::of(&extensions).unwrap_or_else(|| Deadline::after(traverse::UNLESS_ASKED));
+        let traversal = traverse::traversal(request).map_err(Refusal::from)?;
+        let parts = self.traverse(Caller::of(&extensions)?, traversal, deadline).await?;
+        let parts = parts.map(|part| part.map(traverse::part).map_err(Status::from));
+        Ok(Response::new(parts.boxed()))
     }
 
     async fn register_namespace(

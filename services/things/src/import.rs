@@ -1,4 +1,4 @@
-//! Importing many things and relationships, message by message.
+//! Importing many things, relationships and namespaces, message by message.
 //!
 //! Owns the count of rows and what is said about those that are left out. Never stops for a bad row.
 
@@ -137,6 +137,8 @@ impl Report {
         let (etag, outcome) = match applied {
             Applied::Thing { thing, outcome, .. } => (thing.etag, *outcome),
             Applied::Relationship { relationship, outcome, .. } => (relationship.etag, *outcome),
+            Applied::Namespace { is_new: true, .. } => return self.created += 1,
+            Applied::Namespace { is_new: false, .. } => return self.unchanged += 1,
             other => unreachable!("a row puts something, it does not answer {other:?}"),
         };
         match outcome {

@@ -8,6 +8,7 @@ mod change;
 mod condition;
 mod config;
 mod delete;
+mod export;
 mod grpc;
 mod import;
 mod list;
@@ -25,6 +26,9 @@ mod restore;
 mod settle;
 mod sight;
 mod store;
+mod stream;
+mod summary;
+mod traverse;
 mod weight;
 
 use domain::{Clock, Provenance, Style};

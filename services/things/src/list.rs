@@ -54,7 +54,8 @@ impl Things {
     ) -> Result<Listed<(Thing, Style)>, Refusal> {
         let binding = Binding::new(&caller.tenant, &[b"things", &page.question]);
         let after = self.store.seal.position(binding, &page.token, Position::from_bytes)?;
-        let query = ThingQuery { filter, order, after, limit: page.size, room: MAX_BYTES, scan: SCAN };
+        let query =
+            ThingQuery { filter, order, after, limit: page.size, room: MAX_BYTES, scan: SCAN, with_embedding: false };
         let found = self.store.things.list(caller, query).await?;
         Ok(Listed::new(found, |next| self.store.seal.token(binding, &next.to_bytes())))
     }

@@ -92,12 +92,12 @@ pub(crate) fn plan(
             Err(refuse::style_fixed(&ns, present))
         }
         NamespaceFacts { present: Some((_, created_at)), .. } => {
-            Ok(Plan::nothing(Applied::Namespace { ns, style, created_at }))
+            Ok(Plan::nothing(Applied::Namespace { ns, style, created_at, is_new: false }))
         }
         NamespaceFacts { hides_name_of: Some(outer), .. } => Err(refuse::namespace_shadows(&ns, &outer)),
         NamespaceFacts { present: None, hides_name_of: None } => {
             let register = Some((ns.clone(), style, now));
-            Ok(Plan { register, ..Plan::nothing(Applied::Namespace { ns, style, created_at: now }) })
+            Ok(Plan { register, ..Plan::nothing(Applied::Namespace { ns, style, created_at: now, is_new: true }) })
         }
     }
 }
@@ -115,7 +115,7 @@ pub(crate) fn plan_delete(
         return Err(refuse::namespace_not_empty(&ns));
     }
     let unregister = Some(ns.clone());
-    Ok(Plan { unregister, ..Plan::nothing(Applied::Namespace { ns, style, created_at }) })
+    Ok(Plan { unregister, ..Plan::nothing(Applied::Namespace { ns, style, created_at, is_new: false }) })
 }
 
 /// What a text follows that begins with `start`, which is empty or ends in a slash: no id has the last character of all.

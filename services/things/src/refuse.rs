@@ -122,6 +122,17 @@ pub(crate) fn outbox_full() -> Refusal {
     Refusal::overloaded("the outbox of mutations that events has not taken yet", OUTBOX_RETRY)
 }
 
+/// Of an answer that is read while it is sent.
+pub(crate) fn client_stalled(after: Duration) -> Refusal {
+    let message = format!("nothing of the answer was taken for {} seconds", after.as_secs());
+    Refusal::new(Reason::DeadlineExceeded, message)
+}
+
+/// Of an answer that would be read while it is sent.
+pub(crate) fn streams_full() -> Refusal {
+    Refusal::overloaded("the number of answers that are read while they are sent", STORE_RETRY)
+}
+
 /// The store cannot be read or written now.
 pub(crate) fn store_unavailable() -> Refusal {
     let message = "the store cannot be read or written; nothing was kept";

@@ -17,6 +17,7 @@ use crate::naming::Target;
 use crate::page::Position;
 use crate::sight::{Way, sees};
 use crate::store::{Direction, RelationshipQuery};
+use crate::summary::Summary;
 use crate::{Call, Put, Things, condition, refuse};
 
 /// The most relationships that may start from one thing.
@@ -58,15 +59,16 @@ impl Things {
         found.ok_or_else(|| refuse::relationship_not_found(reference))
     }
 
-    /// A page of the relationships at one thing, by name. `NOT_FOUND` if the caller may not see the thing.
+    /// A page of the relationships at one thing, by name, and of each, if that is asked for, what is at its other end. `NOT_FOUND` if the caller may not see the thing.
     pub(crate) async fn list_relationships(
         &self,
         caller: &Caller,
         thing: Reference,
         direction: Direction,
         relationship_type: Option<TypeName>,
+        with_others: bool,
         page: &PageRequest,
-    ) -> Result<Listed<(Relationship, Style)>, Refusal> {
+    ) -> Result<(Listed<(Relationship, Style)>, Vec<Summary>), Refusal> {
         let binding = Binding::new(&caller.tenant, &[b"relationships", &page.question]);
         let query = RelationshipQuery {
             thing: thing.clone(),
@@ -76,10 +78,11 @@ impl Things {
             limit: page.size,
             room: MAX_BYTES,
             scan: SCAN,
+            with_others,
         };
         let found = self.store.relationships.relationships(caller, query).await?;
-        let found = found.ok_or_else(|| refuse::thing_not_found(&thing))?;
-        Ok(Listed::new(found, |next| self.store.seal.token(binding, &next.to_bytes())))
+        let (found, others) = found.ok_or_else(|| refuse::thing_not_found(&thing))?;
+        Ok((Listed::new(found, |next| self.store.seal.token(binding, &next.to_bytes())), others))
     }
 }
 

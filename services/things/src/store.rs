@@ -4,11 +4,15 @@
 //! hand them to the plans of the verbs (`put`, `patch`, `delete`, `relationships`, `namespaces`) and store the result.
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
+#[cfg(test)]
+mod differential;
 mod encoding;
 mod facts;
 mod filling;
 mod filter;
+#[cfg(test)]
+mod isolation;
 mod postgres;
 mod sqlite;
 
@@ -29,7 +33,11 @@ use ulid::Ulid;
 
 use crate::atomic::Terms;
 use crate::change::{Applied, Write};
-pub(crate) use filter::{After, NamespaceQuery, Order, Scope, ThingFilter, ThingQuery};
+use crate::export::{self, Export};
+use crate::stream::Sink;
+use crate::summary::Summary;
+use crate::traverse::{Part, Traversal};
+pub(crate) use filter::{After, NamespaceQuery, Order, RelationshipsQuery, Scope, ThingFilter, ThingQuery};
 
 /// The future of a call to the store. It may be dropped; a write that was taken is then still carried out.
 pub(crate) type Answer<'a, T> = BoxFuture<'a, Result<T, Refusal>>;
@@ -68,6 +76,10 @@ pub(crate) trait ThingStore: Send + Sync {
 
     /// A page of the namespaces that the caller may read, by name as bytes.
     fn namespaces(&self, caller: &Caller, query: NamespaceQuery) -> Answer<'_, NamespacePage>;
+
+    /// Gives, at one moment, the namespaces that the caller may read, and the things and relationships that they may see listed.
+    /// `OVERLOADED` while too many such answers are under way.
+    fn export<'a>(&'a self, caller: &'a Caller, export: Export, sink: Sink<export::Part>) -> Answer<'a, ()>;
 }
 
 /// Relationships, of every tenant. They are written through [`ThingStore::write`].
@@ -79,9 +91,17 @@ pub(crate) trait RelationshipStore: Send + Sync {
         reference: &'a Reference,
     ) -> Answer<'a, Option<(Relationship, Style)>>;
 
-    /// A page of the relationships at one thing that the caller may see listed, with both ends, by name as bytes.
-    /// `None` if the caller may not see the thing.
-    fn relationships(&self, caller: &Caller, query: RelationshipQuery) -> Answer<'_, Option<RelationshipPage>>;
+    /// A page of the relationships at one thing that the caller may see listed, with both ends, by name as bytes, and what is at
+    /// their other ends, if that is asked for. `None` if the caller may not see the thing.
+    fn relationships(
+        &self,
+        caller: &Caller,
+        query: RelationshipQuery,
+    ) -> Answer<'_, Option<(RelationshipPage, Vec<Summary>)>>;
+
+    /// Gives what a walk from a thing reaches, at one moment: through relationships and things that the caller may see listed.
+    /// `NOT_FOUND` if they may not see the thing; `OVERLOADED` while too many such answers are under way.
+    fn traverse<'a>(&'a self, caller: &'a Caller, traversal: Traversal, sink: Sink<Part>) -> Answer<'a, ()>;
 }
 
 /// Mutations on their way to events.
@@ -187,6 +207,19 @@ pub(crate) struct RelationshipQuery {
     pub(crate) room: usize,
     /// Rows to look at; at least one.
     pub(crate) scan: usize,
+    /// Whether what is at the other ends is read too.
+    pub(crate) with_others: bool,
+}
+
+impl RelationshipQuery {
+    /// The things at the other ends of relationships at `thing`.
+    fn others<'a>(&self, thing: &'a Name, page: &'a RelationshipPage) -> Vec<&'a Name> {
+        let listed = if self.with_others { page.items.as_slice() } else { &[] };
+        listed
+            .iter()
+            .map(|(found, _)| if found.body.from == *thing { &found.body.to } else { &found.body.from })
+            .collect()
+    }
 }
 
 /// Which end of a relationship a thing is.

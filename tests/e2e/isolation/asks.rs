@@ -79,6 +79,7 @@ const RELATIONSHIP: &str = "/_/relationships/{ns}/{id}";
 const NAMESPACES: &str = "/_/namespaces";
 const NAMESPACE: &str = "/_/namespaces/{ns}";
 const ALL_THINGS: &str = "/_/things";
+const EXPORT: &str = "/_/things:export";
 const COUNT: &str = "/_/things:count";
 const WRITE: &str = "/_/things:write";
 const RESTORE: &str = "/_/things:restore";
@@ -138,6 +139,8 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
             Ask::get(route, format!("{url}{links}")),
             Ask::get(route, format!("{url}{links}&type={}", secret.texts.r#type)),
             Ask::get(route, format!("{url}{links}&page_size=1&page_token={}", token("ListRelationships"))),
+            Ask::get(route, format!("{url}?view=traverse&direction=both&max_depth=6&max_things=1000")),
+            Ask::get(route, format!("{url}?view=traverse&type={}", secret.texts.r#type)),
             Ask::get(route, format!("{url}?view=similar&mode=hybrid&top_k=1000&ns={ns}&{TIMES}")),
             Ask::get(route, format!("{url}?view=similar&mode=semantic&ns_prefix={ns}&type={}", secret.texts.r#type)),
             Ask::get(route, format!("{url}?view=similar&wait_for={ulid}")).header("grpc-timeout", "500m"),
@@ -166,6 +169,9 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
         Ask::get(ALL_THINGS, format!("{ALL_THINGS}?ns={ns}&type={}&visibility=private", secret.texts.r#type)),
         Ask::get(ALL_THINGS, format!("{ALL_THINGS}?code={}", secret.texts.code)),
         Ask::get(ALL_THINGS, format!("{ALL_THINGS}?page_size=1&page_token={}", token("ListThings"))),
+        Ask::get(EXPORT, format!("{EXPORT}?ns={ns}")),
+        Ask::get(EXPORT, format!("{EXPORT}?ns_prefix={ns}&page_size=1000")),
+        Ask::get(EXPORT, format!("{EXPORT}?ns={ns}&page_size=1&page_token={}", token("ExportThings"))),
         Ask::get(COUNT, format!("{COUNT}?ns={ns}&visibility=private&{TIMES}")),
         Ask::get(COUNT, format!("{COUNT}?ns_prefix={ns}&where=/m={}", secret.texts.data)),
         Ask::get(COUNT, format!("{COUNT}?type={}", secret.texts.r#type)),

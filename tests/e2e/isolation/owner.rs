@@ -7,7 +7,7 @@ use prost::Message as _;
 use proto::{
     events::v1::{AsOf, Event, HistoryRequest, ListStatesAtRequest, QueryRequest, as_of},
     search::v1::{SearchRequest, SimilarRequest},
-    things::v1::{ListNamespacesRequest, ListRelationshipsRequest, ListThingsRequest},
+    things::v1::{ExportThingsRequest, ListNamespacesRequest, ListRelationshipsRequest, ListThingsRequest},
 };
 
 use super::{
@@ -33,7 +33,12 @@ pub(crate) async fn dump(cluster: &Cluster, keys: &Keys, world: &World) -> Strin
             if thing.key.as_ref().is_none_or(|key| !key.variant.is_empty()) {
                 continue;
             }
-            let request = ListRelationshipsRequest { thing: thing.key, page_size: WHOLE, ..Default::default() };
+            let request = ListRelationshipsRequest {
+                thing: thing.key,
+                page_size: WHOLE,
+                include_others: true,
+                ..Default::default()
+            };
             let at = things.list_relationships(signed(&keys.owner, request)).await.expect("listed").into_inner();
             let others = at.relationships.iter().filter(|at| at.key.as_ref().is_none_or(|key| key.ns != YARD));
             dump.extend(others.map(|at| format!("{at:?}")));
@@ -75,8 +80,11 @@ pub(crate) async fn given(cluster: &Cluster, keys: &Keys, world: &World) -> Give
     let request = ListNamespacesRequest { page_size: 1, ..Default::default() };
     let answer = things.list_namespaces(signed(&keys.owner, request)).await.expect("listed");
     keep("ListNamespaces", answer.into_inner().next_page_token);
+    let request = ExportThingsRequest { ns: VAULT.into(), page_size: 1, ..Default::default() };
+    let mut exported = things.export_things(signed(&keys.owner, request)).await.expect("exported").into_inner();
+    keep("ExportThings", exported.message().await.expect("a message").expect("rows").next_page_token);
     let thing = Some(named("a public thing").key());
-    let request = ListRelationshipsRequest { thing, page_size: 1, ..Default::default() };
+    let request = ListRelationshipsRequest { thing, page_size: 1, include_others: true, ..Default::default() };
     let answer = things.list_relationships(signed(&keys.owner, request)).await.expect("listed");
     keep("ListRelationships", answer.into_inner().next_page_token);
     let secret = named("a public thing that was private");

@@ -14,11 +14,11 @@ use proto::{
     search::v1::{CompleteRequest, Mode, SearchRequest, SimilarRequest},
     things::v1::{
         BatchGetThingsRequest, CountThingsRequest, DeleteNamespaceRequest, DeleteRelationshipRequest,
-        DeleteThingRequest, GetNamespaceRequest, GetRelationshipRequest, GetThingRequest, ImportRow,
-        ImportThingsRequest, ListNamespacesRequest, ListRelationshipsRequest, ListThingsRequest, PatchThingRequest,
-        PutRelationshipRequest, PutThingRequest, RegisterNamespaceRequest, Relationship, ResolveNameRequest,
-        RestoreThingRequest, Thing, UndeleteThingRequest, WriteChange, WriteThingsRequest, import_row::Row,
-        restore_thing_request, write_change::Change,
+        DeleteThingRequest, ExportThingsRequest, GetNamespaceRequest, GetRelationshipRequest, GetThingRequest,
+        ImportRow, ImportThingsRequest, ListNamespacesRequest, ListRelationshipsRequest, ListThingsRequest, Namespace,
+        PatchThingRequest, PutRelationshipRequest, PutThingRequest, RegisterNamespaceRequest, Relationship,
+        ResolveNameRequest, RestoreThingRequest, Thing, TraverseRequest, UndeleteThingRequest, WriteChange,
+        WriteThingsRequest, import_row::Row, restore_thing_request, write_change::Change,
     },
 };
 
@@ -47,6 +47,7 @@ impl Given {
             "ListThings",
             "ListRelationships",
             "ListNamespaces",
+            "ExportThings",
             "History",
             "Query",
             "ListStatesAt",
@@ -60,7 +61,9 @@ impl Given {
 
 /// Whether a method answers for ever: one that streams both ways ends with its requests.
 pub(crate) fn is_endless(method: &MethodDescriptor) -> bool {
-    method.is_server_streaming() && !method.is_client_streaming()
+    method.is_server_streaming()
+        && !method.is_client_streaming()
+        && !matches!(method.name(), "Traverse" | "ExportThings")
 }
 
 /// Whether a method changes nothing.
@@ -72,6 +75,8 @@ pub(crate) fn is_read(method: &MethodDescriptor) -> bool {
         "List",
         "Resolve",
         "Settle",
+        "Traverse",
+        "Export",
         "History",
         "StateAt",
         "Diff",
@@ -201,10 +206,10 @@ pub(crate) fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>
         "CountThings" => CountThingsRequest { ns: ns(), ..Default::default() }.encode_to_vec(),
         "BatchGetThings" => BatchGetThingsRequest { keys: vec![secret.key()], ..Default::default() }.encode_to_vec(),
         "ImportThings" => {
-            let row = if path.starts_with("rows.relationship") {
-                Row::Relationship(relationship())
-            } else {
-                Row::Thing(thing())
+            let row = match path.split('.').nth(1) {
+                Some("relationship") => Row::Relationship(relationship()),
+                Some("namespace") => Row::Namespace(Namespace { ns: home_ns.to_owned(), ..Default::default() }),
+                _ => Row::Thing(thing()),
             };
             ImportThingsRequest { rows: vec![ImportRow { row: Some(row) }], ..Default::default() }.encode_to_vec()
         }
@@ -232,9 +237,19 @@ pub(crate) fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>
         "ListRelationships" => ListRelationshipsRequest {
             thing: key(),
             page_size: if path == "page_token" { 1 } else { WHOLE },
+            include_others: true,
             ..Default::default()
         }
         .encode_to_vec(),
+        "ExportThings" => ExportThingsRequest {
+            ns: if path == "ns_prefix" { String::new() } else { ns() },
+            page_size: if path == "page_token" { 1 } else { WHOLE },
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        "Traverse" => {
+            TraverseRequest { thing: key(), max_depth: 6, max_things: 10_000, ..Default::default() }.encode_to_vec()
+        }
         "RegisterNamespace" => RegisterNamespaceRequest { ns: ns(), ..Default::default() }.encode_to_vec(),
         "GetNamespace" => GetNamespaceRequest { ns: ns() }.encode_to_vec(),
         "ListNamespaces" => {

@@ -70,7 +70,8 @@ impl Parser {
     fn take(&mut self, row: &Row) -> Result<(), Unwanted> {
         let bad = |reason| Item::Bad(BadRow { line: row.line, reason });
         let Planned { ns, put } = match self.plan.apply(row) {
-            Ok(planned) => planned,
+            Ok(Some(planned)) => planned,
+            Ok(None) => return Ok(()),
             Err(error) => return self.give(bad(format!("{error:#}"))),
         };
         let bytes = put.encoded_len() + ROW_OVERHEAD;
@@ -87,7 +88,9 @@ impl Parser {
         if self.batch.rows.len() == BATCH_ROWS || self.batch_bytes + bytes > BATCH_BYTES {
             self.flush()?;
         }
-        if self.namespaces.note(&ns) {
+        if let Some(ns) = ns
+            && self.namespaces.note(&ns)
+        {
             self.batch.namespaces.push(ns);
         }
         self.batch.rows.push(put);

@@ -1,7 +1,9 @@
-//! Owns what a row becomes: a thing or a relationship, by the templates of the command. Never reads or sends one.
+//! Owns what a row becomes: a thing or a relationship, by the templates of the command, or what it says itself. Never reads or
+//! sends one.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use domain::{Namespace, Path, Visibility};
+use gateway::json as http;
 use proto::{
     common::v1 as common,
     convert,
@@ -10,8 +12,16 @@ use proto::{
 
 use super::{Args, data::DataTemplate, row::Row, template::Template};
 
+/// What the rows of one import become.
+pub(super) enum Plan {
+    /// What their columns are put into.
+    Templates(Box<Templates>),
+    /// What they say: they were exported.
+    Exported,
+}
+
 /// The templates of one import.
-pub(super) struct Plan {
+pub(super) struct Templates {
     ns: Template,
     id: Template,
     word: Template,
@@ -27,8 +37,8 @@ enum Shape {
 
 /// A row as it is sent.
 pub(super) struct Planned {
-    /// Its namespace, which must be registered.
-    pub(super) ns: Namespace,
+    /// Its namespace, which must be registered, unless rows say so.
+    pub(super) ns: Option<Namespace>,
     /// The row.
     pub(super) put: ImportRow,
 }
@@ -37,6 +47,7 @@ impl Plan {
     /// The plan that the arguments make.
     pub(super) fn new(args: &Args) -> anyhow::Result<Self> {
         let Args { ns, id, r#type, content, code, variant, visibility, data, from, to, .. } = args.clone();
+        let (Some(ns), Some(word)) = (ns, r#type) else { return Ok(Self::Exported) };
         let is_edge = from.is_some();
         let shape = match (from, to) {
             (Some(from), Some(to)) => Shape::Relationship { from, to },
@@ -58,12 +69,13 @@ impl Plan {
         }
         // The ends of a relationship say what its row is for; of a thing all columns are worth keeping.
         let data = data.unwrap_or(DataTemplate::All);
-        Ok(Self { ns, id, word: r#type, visibility, data, shape })
+        Ok(Self::Templates(Box::new(Templates { ns, id, word, visibility, data, shape })))
     }
 
     /// Every column that a template names.
     pub(super) fn columns(&self) -> Vec<&str> {
-        let Self { ns, id, word, visibility, data, shape } = self;
+        let Self::Templates(templates) = self else { return Vec::new() };
+        let Templates { ns, id, word, visibility, data, shape } = &**templates;
         let shape = match shape {
             Shape::Thing { variant, content, code } => [variant.as_ref(), content.as_ref(), code.as_ref()],
             Shape::Relationship { from, to } => [Some(from), Some(to), None],
@@ -72,8 +84,20 @@ impl Plan {
         templates.flat_map(Template::columns).chain(data.columns()).collect()
     }
 
-    /// What a row becomes, or why it becomes nothing.
-    pub(super) fn apply(&self, row: &Row) -> anyhow::Result<Planned> {
+    /// What a row becomes, if anything, or why it cannot become that.
+    pub(super) fn apply(&self, row: &Row) -> anyhow::Result<Option<Planned>> {
+        match self {
+            Self::Templates(templates) => templates.apply(row).map(Some),
+            Self::Exported => {
+                let put = http::read_row(row.as_json().clone()).map_err(|refusal| anyhow!("{refusal}"))?;
+                Ok(put.map(|put| Planned { ns: None, put }))
+            }
+        }
+    }
+}
+
+impl Templates {
+    fn apply(&self, row: &Row) -> anyhow::Result<Planned> {
         let ns: Namespace = self.ns.expand(row)?.parse()?;
         let id = self.id.expand(row)?;
         if id.is_empty() {
@@ -104,7 +128,7 @@ impl Plan {
                 ..Relationship::default()
             }),
         };
-        Ok(Planned { ns, put: ImportRow { row: Some(put) } })
+        Ok(Planned { ns: Some(ns), put: ImportRow { row: Some(put) } })
     }
 }
 

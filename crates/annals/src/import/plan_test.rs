@@ -22,7 +22,7 @@ fn row() -> Row {
 }
 
 fn thing(arguments: &[&str]) -> Thing {
-    let Some(Put::Thing(thing)) = plan(arguments).apply(&row()).unwrap().put.row else { panic!("a thing") };
+    let Some(Put::Thing(thing)) = plan(arguments).apply(&row()).unwrap().unwrap().put.row else { panic!("a thing") };
     thing
 }
 
@@ -46,7 +46,9 @@ fn what_comes_out_empty_is_left_away() {
 
 #[test]
 fn a_row_with_ends_becomes_a_relationship_named_by_its_hash() {
-    let Some(Put::Relationship(edge)) = plan(&EDGE).apply(&row()).unwrap().put.row else { panic!("a relationship") };
+    let Some(Put::Relationship(edge)) = plan(&EDGE).apply(&row()).unwrap().unwrap().put.row else {
+        panic!("a relationship")
+    };
     assert_eq!(edge.key.unwrap().id, row().hash());
     assert_eq!(edge.from.unwrap().path, "onet/15-1252.00");
     assert_eq!(edge.to.unwrap().path, "onet/tools/Software Developers");

@@ -38,7 +38,7 @@ impl Seen {
         let (kind, key) = match &row.row {
             Some(import_row::Row::Thing(thing)) => (b't', &thing.key),
             Some(import_row::Row::Relationship(relationship)) => (b'r', &relationship.key),
-            None => return Sighting::New,
+            Some(import_row::Row::Namespace(_)) | None => return Sighting::New,
         };
         let name = digest(kind, &key.as_ref().map(Key::encode_to_vec).unwrap_or_default());
         let state = digest(kind, &row.encode_to_vec()) as u64;

@@ -5,7 +5,10 @@ use gateway::json as http;
 use proto::{
     convert,
     events::v1::{Mutation, MutationType, State, state},
-    things::v1::{ListNamespacesResponse, Namespace, Relationship, Thing},
+    things::v1::{
+        Direction, ListNamespacesResponse, ListRelationshipsResponse, Namespace, ReachedThing, Relationship, Thing,
+        ThingSummary, TraverseResponse,
+    },
 };
 
 use super::{count, document, line, name, table, time};
@@ -41,19 +44,39 @@ pub(crate) fn namespaces(namespaces: Vec<Namespace>, next_page_token: String, is
 }
 
 /// The relationships at a thing.
-pub(crate) fn relationships(relationships: &[Relationship], next_page_token: &str, is_json: bool) {
+pub(crate) fn relationships(found: &ListRelationshipsResponse, is_json: bool) {
     if is_json {
-        return page(relationships, next_page_token, |writer, relationship| {
-            http::relationship(writer, relationship, &relationship.url);
-        });
+        let mut writer = http::Writer::object();
+        http::relationships(&mut writer, found);
+        return document(&writer.finish());
     }
-    let row = |relationship: &Relationship| {
-        let ends = [relationship.from.as_ref(), relationship.to.as_ref()].map(name);
-        let [from, to] = ends;
-        vec![from, line(&relationship.r#type, 40), to, relationship.url.clone()]
+    let row = |(relationship, other): (&Relationship, &ThingSummary)| {
+        let [from, to] = [relationship.from.as_ref(), relationship.to.as_ref()].map(name);
+        vec![from, line(&relationship.r#type, 40), to, line(&other.title, 60), relationship.url.clone()]
     };
-    print!("{}", table(&relationships.iter().map(row).collect::<Vec<_>>()));
-    rest(relationships.len(), "relationship", next_page_token);
+    let rows = found.relationships.iter().zip(&found.others).map(row);
+    print!("{}", table(&rows.collect::<Vec<_>>()));
+    rest(found.relationships.len(), "relationship", &found.next_page_token);
+}
+
+/// What a walk reaches.
+pub(crate) fn reached(parts: &[TraverseResponse], is_json: bool) {
+    if is_json {
+        let mut writer = http::Writer::object();
+        http::reached(&mut writer, parts);
+        return document(&writer.finish());
+    }
+    let row = |reached: &ReachedThing| {
+        let ReachedThing { thing, depth, via, relationship: _, r#type, direction } = reached;
+        let thing = thing.clone().unwrap_or_default();
+        let arrow = if *direction == i32::from(Direction::Incoming) { "<-" } else { "->" };
+        let step = format!("{} {arrow} {}", name(via.as_ref()), line(r#type, 40));
+        vec![depth.to_string(), thing.url, line(&thing.r#type, 40), line(&thing.title, 60), step]
+    };
+    let rows: Vec<_> = parts.iter().flat_map(|part| &part.things).map(row).collect();
+    print!("{}", table(&rows));
+    let more = if parts.last().is_some_and(|part| part.is_truncated) { "; there are more: say --limit" } else { "" };
+    eprintln!("{}{more}", count(rows.len(), "thing"));
 }
 
 /// The mutations of one name, whose URL path is `url`.

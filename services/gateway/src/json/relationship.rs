@@ -7,6 +7,7 @@ use proto::common::v1::Key;
 use proto::things::v1 as wire;
 use serve::Refusal;
 
+use super::reached::summary;
 use super::thing::{read_visibility, visibility_word};
 use super::{Fields, Violations, Writer};
 
@@ -38,7 +39,20 @@ pub fn relationship(json: &mut Writer, relationship: &wire::Relationship, url: &
     json.text("etag", etag);
 }
 
-fn name(json: &mut Writer, key: &Key) {
+/// The members of a page of relationships; each has what is at its other end, where that was asked for.
+pub fn relationships(json: &mut Writer, page: &wire::ListRelationshipsResponse) {
+    let wire::ListRelationshipsResponse { relationships, next_page_token, others } = page;
+    let mut others = others.iter();
+    json.array("items", relationships, |json, item| {
+        relationship(json, item, &item.url);
+        if let Some(other) = others.next() {
+            json.member("other", |json| summary(json, other));
+        }
+    });
+    json.text("next_page_token", next_page_token);
+}
+
+pub(super) fn name(json: &mut Writer, key: &Key) {
     json.text("ns", &key.ns);
     json.text("id", &key.id);
 }

@@ -1,12 +1,13 @@
 //! States as answers, and what an answer to a write says beside one.
 
 use domain::{Relationship, Style, Thing, url};
-use proto::convert::{relationship_to_wire, thing_to_wire};
+use proto::convert::{name_to_wire, relationship_to_wire, thing_to_wire, visibility_to_wire};
 use proto::things::v1 as wire;
 use tonic::Response;
 use tonic::metadata::MetadataMap;
 
 use crate::Put;
+use crate::summary::Summary;
 
 /// Metadata of an answer to a write: the name's newest mutation, and what the write did.
 pub(super) const ULID: &str = "annals-ulid";
@@ -20,6 +21,17 @@ pub(super) fn thing((thing, style): (Thing, Style)) -> wire::Thing {
 pub(super) fn relationship((relationship, style): (Relationship, Style)) -> wire::Relationship {
     let url = url::encode_relationship(&relationship.name, style);
     relationship_to_wire(relationship, url)
+}
+
+pub(super) fn summary(summary: Summary) -> wire::ThingSummary {
+    let Summary { name, style, thing_type, visibility, title } = summary;
+    wire::ThingSummary {
+        r#type: thing_type.as_str().into(),
+        visibility: visibility_to_wire(visibility).into(),
+        title,
+        url: url::encode(&name.clone().into(), style),
+        key: Some(name_to_wire(&name)),
+    }
 }
 
 /// A put thing, without its embedding: that is asked for.

@@ -1,7 +1,7 @@
 //! The rows of an import, and what became of them.
 
 use domain::{Condition, Invalid};
-use proto::convert::{relationship_body, thing_body};
+use proto::convert::{relationship_body, style, thing_body};
 use proto::things::v1 as wire;
 use serve::{Caller, Refusal};
 use tonic::Status;
@@ -28,7 +28,12 @@ fn import_row(row: wire::ImportRow) -> Result<Change, Invalid> {
             let relationship = relationship_body(Some(relationship))?;
             Ok(Change::PutRelationship { relationship, condition: Condition::None })
         }
-        None => Err(Invalid::new("row", "must be a thing or a relationship")),
+        Some(wire::import_row::Row::Namespace(namespace)) => {
+            let ns = namespace.ns.parse().map_err(|invalid: Invalid| invalid.within("namespace"))?;
+            let style = style(namespace.style).map_err(|invalid| invalid.within("namespace"))?;
+            Ok(Change::RegisterNamespace { ns, style })
+        }
+        None => Err(Invalid::new("row", "must be a thing, a relationship or a namespace")),
     }
 }
 

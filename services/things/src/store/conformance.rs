@@ -3,9 +3,10 @@
 //! A second backend is one more line at the end, and a function of its name in `bed`.
 
 mod atomic;
-mod bed;
+pub(crate) mod bed;
 mod conditions;
 mod deletions;
+mod exports;
 mod filters;
 mod imports;
 mod lists;
@@ -19,7 +20,8 @@ mod relationships;
 mod replicas;
 mod resolutions;
 mod rights;
-mod server;
+pub(crate) mod server;
+mod traversals;
 mod variants;
 mod visibility;
 
@@ -251,6 +253,15 @@ cases! {
         the_first_request_id_counts_for_the_whole_import
         rows_are_counted_across_messages
         an_earlier_clock_after_a_restart_gives_no_name_the_ulid_of_another
+        a_namespace_is_imported_by_who_may_register_it
+    }
+    exports {
+        an_export_that_is_imported_again_makes_the_same
+        an_export_tells_what_the_caller_may_see_listed
+        an_export_is_of_the_namespaces_that_are_asked_for
+        an_export_goes_on_behind_its_token
+        an_export_is_of_one_moment
+        a_client_that_goes_away_ends_its_export
     }
     atomic {
         a_write_changes_things_and_relationships_in_order
@@ -263,6 +274,17 @@ cases! {
         of_racing_requests_with_one_id_one_is_carried_out
         who_may_not_write_one_of_the_names_writes_none
         a_thousand_changes_are_one_write
+    }
+    traversals {
+        a_walk_reaches_each_thing_once_at_its_least_distance
+        a_walk_goes_in_the_direction_and_by_the_types_that_are_asked_for
+        a_walk_does_not_go_through_what_is_hidden
+        a_walk_from_what_is_unlisted_reaches_nothing_for_others
+        a_walk_from_an_absent_thing_is_not_found
+        a_walk_ends_where_it_is_full
+        a_walk_goes_on_where_a_thing_has_very_many_relationships
+        a_walk_is_of_one_moment
+        the_other_ends_are_told_in_short
     }
     model {
         random_operations_agree_with_a_model_and_with_the_fold_of_their_mutations

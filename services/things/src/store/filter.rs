@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use domain::{Code, Data, FieldFilter, Key, Namespace, Timestamp, TypeName, Visibility, json};
+use domain::{Code, Data, FieldFilter, Key, Name, Namespace, Timestamp, TypeName, Visibility, json};
 use ulid::Ulid;
 
 /// A page of a list of things.
@@ -13,6 +13,19 @@ pub(crate) struct ThingQuery {
     pub(crate) filter: ThingFilter,
     pub(crate) order: Order,
     pub(crate) after: Option<After>,
+    pub(crate) limit: usize,
+    pub(crate) room: usize,
+    /// Rows to look at; at least one.
+    pub(crate) scan: usize,
+    /// Whether embeddings are read too.
+    pub(crate) with_embedding: bool,
+}
+
+/// A page of all relationships, by name.
+#[derive(Clone, Debug)]
+pub(crate) struct RelationshipsQuery {
+    pub(crate) scope: Scope,
+    pub(crate) after: Option<Name>,
     pub(crate) limit: usize,
     pub(crate) room: usize,
     /// Rows to look at; at least one.
@@ -71,6 +84,16 @@ pub(crate) enum After {
     Updated(Ulid),
 }
 
+impl After {
+    /// Where a page in the order of names ends.
+    pub(crate) fn into_key(self) -> Option<Key> {
+        match self {
+            Self::Named(key) => Some(key),
+            Self::Updated(_) => None,
+        }
+    }
+}
+
 impl Scope {
     /// The names of its namespaces, and of no other, as ranges: what goes on behind a namespace begins with `-` at the least, and
     /// what is under it with a slash, which `0` follows.
@@ -86,6 +109,12 @@ impl Scope {
 }
 
 impl ThingFilter {
+    /// All things.
+    pub(crate) fn all_of(scope: Scope) -> Self {
+        let (thing_type, visibility, code) = (None, None, None);
+        Self { scope, thing_type, visibility, code, updated_from: None, updated_until: None, fields: Vec::new() }
+    }
+
     /// The etags of states that were made in its time.
     pub(crate) fn etags(&self) -> Range<Ulid> {
         let from = self.updated_from.map_or(Ulid::nil(), first_of);
@@ -122,6 +151,17 @@ impl ThingQuery {
             (Order::Updated(_), Some(After::Updated(after))) => start.max(Ulid(after.0.saturating_add(1)))..end,
             (Order::UpdatedLast(_), Some(After::Updated(after))) => start..end.min(*after),
             _ => start..end,
+        }
+    }
+}
+
+impl RelationshipsQuery {
+    /// The name that the page begins behind, of one range of namespaces; `None` if the range was before.
+    pub(crate) fn after_in<'a>(&'a self, range: &'a Range<String>) -> Option<(&'a str, &'a str)> {
+        match &self.after {
+            Some(after) if after.ns.as_str() >= range.end.as_str() => None,
+            Some(after) if after.ns.as_str() >= range.start.as_str() => Some((after.ns.as_str(), after.id.as_str())),
+            _ => Some((&range.start, "")),
         }
     }
 }

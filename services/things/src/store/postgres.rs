@@ -4,6 +4,7 @@
 //! Owns the only use of sqlx here. Never decides what a change does.
 
 mod ends;
+mod export;
 mod failure;
 mod lanes;
 mod links;
@@ -17,7 +18,10 @@ mod picture;
 mod requests;
 mod rows;
 mod save;
+#[cfg(test)]
+pub(super) mod tampering;
 mod tenant;
+mod walk;
 mod write;
 
 use std::collections::BTreeSet;
@@ -48,8 +52,12 @@ use super::{
 };
 use crate::atomic::Terms;
 use crate::change::{Applied, Write};
+use crate::export::Export;
 use crate::naming::{self, Target};
 use crate::refuse;
+use crate::stream::{Sink, Turns};
+use crate::summary::Summary;
+use crate::traverse::{Part, Traversal};
 
 /// Things that are read whole at once: what more of them may take is asked first.
 const READ_WHOLE: usize = 4;
@@ -66,6 +74,7 @@ pub(super) struct Postgres {
     relay: Ulid,
     /// Turns of reads that look at all of a namespace.
     long: Semaphore,
+    streamed: Turns,
 }
 
 /// Brings the tables of a database to this version, and says how many migrations that took.
@@ -84,7 +93,7 @@ pub(super) async fn open(url: &str, clock: Clock, readiness: Readiness, tasks: &
     let waiting = Arc::new(Waiting::default());
     waiting.found(outbox::count(&pool).await.map_err(refused)?);
     let lanes = Lanes::start(pool.clone(), clock.clone(), Arc::clone(&waiting), readiness, tasks);
-    Ok(Postgres { pool, lanes, waiting, clock, relay, long: Semaphore::new(LONG_READS) })
+    Ok(Postgres { pool, lanes, waiting, clock, relay, long: Semaphore::new(LONG_READS), streamed: Turns::default() })
 }
 
 /// The scheme alone is ours; everything else is as libpq has it.
@@ -240,6 +249,15 @@ impl ThingStore for Postgres {
         }
         .boxed()
     }
+
+    fn export<'a>(&'a self, caller: &'a Caller, export: Export, sink: Sink<crate::export::Part>) -> Answer<'a, ()> {
+        async move {
+            let _turn = self.streamed.take().await?;
+            let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
+            Ok(export::export(&mut tx, caller, &export, &sink).await?)
+        }
+        .boxed()
+    }
 }
 
 impl RelationshipStore for Postgres {
@@ -260,11 +278,24 @@ impl RelationshipStore for Postgres {
         .boxed()
     }
 
-    fn relationships(&self, caller: &Caller, query: RelationshipQuery) -> Answer<'_, Option<RelationshipPage>> {
+    fn relationships(
+        &self,
+        caller: &Caller,
+        query: RelationshipQuery,
+    ) -> Answer<'_, Option<(RelationshipPage, Vec<Summary>)>> {
         let caller = caller.clone();
         async move {
             let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
             Ok(ends::relationships(&mut tx, &caller, &query).await?)
+        }
+        .boxed()
+    }
+
+    fn traverse<'a>(&'a self, caller: &'a Caller, traversal: Traversal, sink: Sink<Part>) -> Answer<'a, ()> {
+        async move {
+            let _turn = self.streamed.take().await?;
+            let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
+            Ok(walk::traverse(&mut tx, caller, &traversal, &sink).await?)
         }
         .boxed()
     }

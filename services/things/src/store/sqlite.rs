@@ -5,6 +5,7 @@
 
 mod apply;
 mod ends;
+mod export;
 mod failure;
 mod lists;
 mod migrate;
@@ -15,6 +16,7 @@ mod readers;
 mod requests;
 mod rows;
 mod tables;
+mod walk;
 mod write;
 mod writer;
 
@@ -40,8 +42,12 @@ use super::{
 };
 use crate::atomic::Terms;
 use crate::change::{Applied, Write};
+use crate::export::Export;
 use crate::refuse;
 use crate::store::facts::Facts as _;
+use crate::stream::Sink;
+use crate::summary::Summary;
+use crate::traverse::{Part, Traversal};
 
 /// A database file, open.
 pub(super) struct Sqlite {
@@ -134,6 +140,12 @@ impl ThingStore for Sqlite {
         let list = move |connection: &_| Tables::new(connection, &caller.tenant).namespaces(&caller, &query);
         self.readers.aside(list).boxed()
     }
+
+    fn export<'a>(&'a self, caller: &'a Caller, export: Export, sink: Sink<crate::export::Part>) -> Answer<'a, ()> {
+        let caller = caller.clone();
+        let read = move |connection: &_| Tables::new(connection, &caller.tenant).export(&caller, &export, &sink);
+        self.readers.streamed(read).boxed()
+    }
 }
 
 impl RelationshipStore for Sqlite {
@@ -146,10 +158,20 @@ impl RelationshipStore for Sqlite {
         std::future::ready(self.readers.here(read)).boxed()
     }
 
-    fn relationships(&self, caller: &Caller, query: RelationshipQuery) -> Answer<'_, Option<RelationshipPage>> {
+    fn relationships(
+        &self,
+        caller: &Caller,
+        query: RelationshipQuery,
+    ) -> Answer<'_, Option<(RelationshipPage, Vec<Summary>)>> {
         let caller = caller.clone();
         let list = move |connection: &_| Tables::new(connection, &caller.tenant).relationships(&caller, &query);
         self.readers.aside(list).boxed()
+    }
+
+    fn traverse<'a>(&'a self, caller: &'a Caller, traversal: Traversal, sink: Sink<Part>) -> Answer<'a, ()> {
+        let caller = caller.clone();
+        let walk = move |connection: &_| Tables::new(connection, &caller.tenant).traverse(&caller, &traversal, &sink);
+        self.readers.streamed(walk).boxed()
     }
 }
 

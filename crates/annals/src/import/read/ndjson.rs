@@ -7,6 +7,9 @@ use domain::json;
 use super::lines::Lines;
 use crate::import::row::{BadRow, Row};
 
+/// Levels around the data of an exported row: a line and its thing.
+const ENVELOPE: usize = 2;
+
 /// The lines of an NDJSON.
 pub(crate) struct Ndjson<R>(Lines<R>);
 
@@ -17,7 +20,7 @@ impl<R: BufRead> Ndjson<R> {
 
     pub(super) fn next(&mut self) -> io::Result<Option<Result<Row, BadRow>>> {
         let Some((number, line)) = self.0.next()? else { return Ok(None) };
-        let row = line.and_then(|line| match json::parse(line) {
+        let row = line.and_then(|line| match json::parse_to_depth(line, json::MAX_DEPTH + ENVELOPE) {
             Ok(value) => Row::of_json(number, value),
             Err(error) => Err(BadRow { line: number, reason: format!("the line {error}") }),
         });

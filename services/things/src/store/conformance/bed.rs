@@ -2,11 +2,13 @@
 
 use domain::{
     Clock, Condition, Mutation, Namespace, Provenance, Reference, Relationship, Style, TenantId, Thing, ThingBody,
+    Timestamp,
 };
-use futures::FutureExt as _;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use prost::Message as _;
 use proto::common::v1::Reason;
 use proto::convert::{NewRelationship, ThingPatch, new_event};
+use serve::deadline::Deadline;
 use serve::health::Readiness;
 use serve::{Caller, Peer, Refusal, Routes, Tasks};
 use tempfile::TempDir;
@@ -14,8 +16,10 @@ use tokio::time::{Duration, timeout};
 
 use super::server;
 use crate::delete::Deleted;
+use crate::export::Exported;
 use crate::list::{Listed, PageRequest};
 use crate::store::{Batch, Direction, Lease, Order, Resolved, Scope, Store, Taken, ThingFilter, migrate, open};
+use crate::traverse::Traversal;
 use crate::{Call, Put, Things};
 
 /// Verbs over a store of their own, whose clock stands still.
@@ -32,7 +36,12 @@ pub(crate) struct Bed {
 pub(crate) async fn sqlite() -> Bed {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", dir.path().join("things.db").display());
-    Bed::open(url, Clock::manual("2026-01-31T09:30:00Z".parse().unwrap()), dir).await
+    Bed::open(url, Clock::manual(start()), dir).await
+}
+
+/// When the clock stands still first.
+pub(crate) fn start() -> Timestamp {
+    "2026-01-31T09:30:00Z".parse().unwrap()
 }
 
 /// On PostgreSQL 16.
@@ -49,7 +58,7 @@ async fn postgres(version: u32) -> Bed {
     let url = tokio::task::spawn_blocking(move || server::fresh(version)).await.unwrap();
     migrate(&url).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
-    Bed::open(url, Clock::manual("2026-01-31T09:30:00Z".parse().unwrap()), dir).await
+    Bed::open(url, Clock::manual(start()), dir).await
 }
 
 pub(crate) type Refused<T> = Result<T, Reason>;
@@ -129,8 +138,11 @@ impl Bed {
     /// A page of a namespace: what is on it, and the token of the next.
     pub(crate) async fn page(&self, who: &Caller, named: &str, size: usize, token: &str) -> (Vec<String>, String) {
         let page = PageRequest { size, token: token.to_owned(), question: named.into() };
-        let Listed { items, next_page_token } =
-            self.things.list_things(who, things_of(Scope::Exactly(ns(named))), Order::Name, &page).await.unwrap();
+        let Listed { items, next_page_token } = self
+            .things
+            .list_things(who, ThingFilter::all_of(Scope::Exactly(ns(named))), Order::Name, &page)
+            .await
+            .unwrap();
         (items.iter().map(|(thing, _)| thing.key.to_string()).collect(), next_page_token)
     }
 
@@ -142,8 +154,32 @@ impl Bed {
     /// The names of the relationships at a thing.
     pub(crate) async fn at(&self, who: &Caller, thing: &str, direction: Direction) -> Refused<Vec<String>> {
         let page = PageRequest { size: 1_000, token: String::new(), question: Vec::new() };
-        let listed = self.things.list_relationships(who, name(thing), direction, None, &page).await;
-        reason(listed).map(|listed| listed.items.iter().map(|(found, _)| found.name.to_string()).collect())
+        let listed = self.things.list_relationships(who, name(thing), direction, None, false, &page).await;
+        reason(listed).map(|(listed, _)| listed.items.iter().map(|(found, _)| found.name.to_string()).collect())
+    }
+
+    /// What is exported, in messages, and the token of each.
+    pub(crate) async fn export(&self, who: &Caller, scope: Scope, token: &str) -> Refused<Vec<Exported>> {
+        let deadline = Deadline::after(Duration::from_mins(1));
+        let page = PageRequest { size: 1_000, token: token.to_owned(), question: Vec::new() };
+        let parts = reason(self.things.export(who, scope, &page, deadline).await)?;
+        reason(Box::pin(parts).try_collect().await)
+    }
+
+    /// What a walk reaches: the ids of things with their depths, and whether there is more.
+    pub(crate) async fn walk(&self, who: &Caller, traversal: Traversal) -> Refused<(Vec<String>, bool)> {
+        let deadline = Deadline::after(Duration::from_mins(1));
+        let mut parts = Box::pin(reason(self.things.traverse(who, traversal, deadline).await)?);
+        let (mut reached, mut is_truncated) = (Vec::new(), false);
+        while let Some(part) = parts.next().await {
+            let part = reason(part)?;
+            assert!(!is_truncated, "the last part says so");
+            is_truncated = part.is_truncated;
+            reached.extend(
+                part.things.iter().map(|reached| format!("{} {}", reached.thing.name.id.as_str(), reached.depth)),
+            );
+        }
+        Ok((reached, is_truncated))
     }
 
     /// A resolution at the present moment, once that has passed.
@@ -238,12 +274,6 @@ pub(crate) fn ns(text: &str) -> Namespace {
     text.parse().unwrap()
 }
 
-/// All things of these namespaces.
-pub(crate) fn things_of(scope: Scope) -> ThingFilter {
-    let (thing_type, visibility, code) = (None, None, None);
-    ThingFilter { scope, thing_type, visibility, code, updated_from: None, updated_until: None, fields: Vec::new() }
-}
-
 /// A public note.
 pub(crate) fn note(text: &str) -> ThingBody {
     ThingBody {
@@ -273,6 +303,11 @@ pub(crate) fn edge(named: &str, from: &str, to: &str) -> NewRelationship {
         visibility: domain::Visibility::Public,
         data: None,
     }
+}
+
+/// Both ways, by all types.
+pub(crate) fn from(thing: &str, max_depth: u32) -> Traversal {
+    Traversal { thing: name(thing), direction: Direction::Both, types: Vec::new(), max_depth, max_things: 1_000 }
 }
 
 pub(crate) fn reason<T>(outcome: Result<T, Refusal>) -> Refused<T> {

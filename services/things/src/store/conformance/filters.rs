@@ -3,7 +3,7 @@
 use domain::{Data, Namespace, Style, ThingBody, Visibility};
 use serve::Caller;
 
-use super::bed::{Bed, anonymous, keyed, note, ns, owner, private, things_of, unlisted};
+use super::bed::{Bed, anonymous, keyed, note, ns, owner, private, unlisted};
 use crate::list::PageRequest;
 use crate::store::{After, Order, Scope, ThingFilter, ThingQuery};
 
@@ -40,11 +40,11 @@ impl Bed {
 }
 
 fn of(named: &str) -> ThingFilter {
-    things_of(Scope::Exactly(ns(named)))
+    ThingFilter::all_of(Scope::Exactly(ns(named)))
 }
 
 fn under(named: &str) -> ThingFilter {
-    things_of(Scope::Under(ns(named)))
+    ThingFilter::all_of(Scope::Under(ns(named)))
 }
 
 pub(crate) async fn a_list_can_be_of_one_visibility_or_code(bed: Bed) {
@@ -138,7 +138,7 @@ pub(crate) async fn without_a_namespace_all_are_listed_by_namespace(bed: Bed) {
     }
     bed.put_as(&owner(), "a/c", private("one")).await.unwrap();
     bed.put_as(&owner(), "b/c", private("one")).await.unwrap();
-    let everything = things_of(Scope::All);
+    let everything = ThingFilter::all_of(Scope::All);
     assert_eq!(bed.filtered(everything.clone()).await, ["a/b", "a/c", "a-b/a", "a.b/a", "b/a", "b/c"]);
     let listed = bed.all(&anonymous(), &everything, &Order::Name, 2).await;
     assert_eq!(listed, ["a/b", "a-b/a", "a.b/a", "b/a"]);
@@ -191,7 +191,7 @@ pub(crate) async fn what_a_condition_on_data_hides_counts_as_looked_at(bed: Bed)
         let (mut counts, mut after): (_, Option<After>) = (Vec::new(), None);
         loop {
             let (filter, order) = (filter.clone(), order.clone());
-            let query = ThingQuery { filter, order, after, limit: 50, room: 1 << 20, scan: 3 };
+            let query = ThingQuery { filter, order, after, limit: 50, room: 1 << 20, scan: 3, with_embedding: false };
             let page = bed.store.things.list(&owner(), query).await.unwrap();
             counts.push(page.items.len());
             after = page.next;
@@ -210,7 +210,7 @@ pub(crate) async fn many_namespaces_are_listed_page_by_page(bed: Bed) {
         bed.put(&named, "one").await;
         expected.push(named.replace(':', "/"));
     }
-    assert_eq!(bed.all(&owner(), &things_of(Scope::All), &Order::Name, 7).await, expected);
+    assert_eq!(bed.all(&owner(), &ThingFilter::all_of(Scope::All), &Order::Name, 7).await, expected);
     let last: Namespace = ns("n149");
-    assert_eq!(bed.filtered(things_of(Scope::Under(last))).await, ["n149/a"]);
+    assert_eq!(bed.filtered(ThingFilter::all_of(Scope::Under(last))).await, ["n149/a"]);
 }

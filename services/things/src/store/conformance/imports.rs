@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use domain::{Clock, Condition};
+use domain::{Clock, Condition, Style};
+use futures::stream;
 use proto::common::v1::Reason;
 use serve::Refusal;
 
@@ -100,4 +101,16 @@ pub(crate) async fn a_write_whose_sequence_has_ended_is_refused(bed: Bed) {
     assert_eq!(refused.map(drop), Err(Reason::StoreUnavailable));
     bed.put("onet/c", "one").await;
     assert_eq!(bed.list(&owner(), "onet").await, ["onet/a", "onet/c"]);
+}
+
+pub(crate) async fn a_namespace_is_imported_by_who_may_register_it(bed: Bed) {
+    let register = |style| Change::RegisterNamespace { ns: super::bed::ns("git/repos"), style };
+    let rows = vec![register(Style::Literal), register(Style::Literal), register(Style::Wiki)];
+    let report = import(&bed, vec![rows]).await.unwrap();
+    assert_eq!((report.created, report.unchanged, report.failed, report.last), (1, 1, 1, None));
+    let rows = vec![Ok(register(Style::Literal))];
+    let rows = Rows { rows, provenance: call(&owner()).provenance };
+    let writer = keyed(&["write:*"]);
+    let report = bed.things.import(&writer, stream::iter([Ok::<_, Refusal>(rows)])).await.unwrap();
+    assert_eq!(report.failures[0].1.reason, Reason::PermissionDenied);
 }

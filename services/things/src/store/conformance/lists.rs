@@ -3,15 +3,16 @@
 use domain::{Condition, Data, ThingBody, Visibility};
 use proto::common::v1::Reason;
 use proto::convert::NewRelationship;
+use serve::Caller;
 
-use super::bed::{Bed, anonymous, call, edge, name, note, ns, owner, private, reason, things_of};
+use super::bed::{Bed, anonymous, call, edge, name, note, ns, owner, private, reason};
 use crate::change::{Change, Sequence, Write};
 use crate::list::{PageRequest, SCAN};
-use crate::store::{Direction, Order, RelationshipQuery, Scope, ThingFilter, ThingQuery};
+use crate::store::{Direction, Order, RelationshipPage, RelationshipQuery, Scope, ThingFilter, ThingQuery};
 
 /// All of one namespace.
 fn of(named: &str) -> ThingFilter {
-    things_of(Scope::Exactly(ns(named)))
+    ThingFilter::all_of(Scope::Exactly(ns(named)))
 }
 
 fn typed(named: &str, word: &str) -> ThingFilter {
@@ -100,7 +101,15 @@ pub(crate) async fn a_page_of_things_ends_where_enough_rows_have_been_looked_at(
     }
     let (mut counts, mut after) = (Vec::new(), None);
     loop {
-        let query = ThingQuery { filter: of("onet"), order: Order::Name, after, limit: 50, room: 1 << 20, scan: 3 };
+        let query = ThingQuery {
+            filter: of("onet"),
+            order: Order::Name,
+            after,
+            limit: 50,
+            room: 1 << 20,
+            scan: 3,
+            with_embedding: false,
+        };
         let page = bed.store.things.list(&anonymous(), query).await.unwrap();
         counts.push(page.items.len());
         after = page.next;
@@ -120,7 +129,7 @@ pub(crate) async fn a_page_of_relationships_ends_where_enough_rows_have_been_loo
     }
     let (mut counts, mut after) = (Vec::new(), None);
     loop {
-        let page = bed.store.relationships.relationships(&anonymous(), at("onet/a", after, 3)).await.unwrap().unwrap();
+        let page = relationships(&bed, &anonymous(), at("onet/a", after, 3)).await;
         counts.push(page.items.len());
         after = page.next;
         if after.is_none() {
@@ -132,7 +141,12 @@ pub(crate) async fn a_page_of_relationships_ends_where_enough_rows_have_been_loo
 
 fn at(thing: &str, after: Option<domain::Name>, scan: usize) -> RelationshipQuery {
     let (thing, direction) = (name(thing), Direction::Both);
-    RelationshipQuery { thing, direction, relationship_type: None, after, limit: 50, room: 1 << 20, scan }
+    let (relationship_type, with_others) = (None, false);
+    RelationshipQuery { thing, direction, relationship_type, after, limit: 50, room: 1 << 20, scan, with_others }
+}
+
+async fn relationships(bed: &Bed, who: &Caller, query: RelationshipQuery) -> RelationshipPage {
+    bed.store.relationships.relationships(who, query).await.unwrap().unwrap().0
 }
 
 pub(crate) async fn a_large_relationship_that_is_not_shown_counts_for_many(bed: Bed) {
@@ -142,9 +156,9 @@ pub(crate) async fn a_large_relationship_that_is_not_shown_counts_for_many(bed: 
         let new = NewRelationship { visibility, data: data.clone(), ..edge(&format!("onet/{id}"), "onet/a", "onet/a") };
         bed.things.put_relationship(call(&owner()), new, Condition::None).await.unwrap();
     }
-    let page = bed.store.relationships.relationships(&anonymous(), at("onet/a", None, 20)).await.unwrap().unwrap();
+    let page = relationships(&bed, &anonymous(), at("onet/a", None, 20)).await;
     assert!(page.items.is_empty() && page.next.is_some());
-    let page = bed.store.relationships.relationships(&owner(), at("onet/a", None, 20)).await.unwrap().unwrap();
+    let page = relationships(&bed, &owner(), at("onet/a", None, 20)).await;
     assert_eq!((page.items.len(), page.next), (2, None));
 }
 

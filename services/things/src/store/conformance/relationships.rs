@@ -78,7 +78,9 @@ pub(crate) async fn relationships_are_listed_by_direction_and_type(bed: Bed) {
     assert_eq!(at(Direction::Incoming).await, ["y/in"]);
     let page = PageRequest { size: 50, token: String::new(), question: Vec::new() };
     let knows = Some("knows".parse().unwrap());
-    let listed = bed.things.list_relationships(&owner(), name("onet/a"), Direction::Both, knows, &page).await.unwrap();
+    let who = owner();
+    let listed = bed.things.list_relationships(&who, name("onet/a"), Direction::Both, knows, false, &page);
+    let (listed, _) = listed.await.unwrap();
     assert_eq!(listed.items.len(), 1);
 }
 
@@ -90,8 +92,12 @@ pub(crate) async fn relationships_are_listed_page_by_page(bed: Bed) {
     let (mut all, mut token) = (Vec::new(), String::new());
     loop {
         let page = PageRequest { size: 3, token, question: Vec::new() };
-        let listed =
-            bed.things.list_relationships(&owner(), name("onet/b"), Direction::Both, None, &page).await.unwrap();
+        let listed = bed
+            .things
+            .list_relationships(&owner(), name("onet/b"), Direction::Both, None, false, &page)
+            .await
+            .unwrap()
+            .0;
         all.extend(listed.items.into_iter().map(|(found, _)| found.name.id.as_str().to_owned()));
         token = listed.next_page_token;
         if token.is_empty() {

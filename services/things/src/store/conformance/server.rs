@@ -11,6 +11,6 @@ mod catalogs;
 use serde_json as _;
 
 /// The address of a database that nobody has used, on PostgreSQL of this version. Blocks.
-pub(super) fn fresh(version: u32) -> String {
+pub(crate) fn fresh(version: u32) -> String {
     catalogs::fresh(&backends::python(), version)
 }

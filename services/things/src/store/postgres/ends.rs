@@ -7,42 +7,55 @@ use super::failure::Failure;
 use super::picture::Picture;
 use super::rows;
 use super::tenant::TenantTx;
+use super::walk;
 use crate::naming::{self, Target};
 use crate::sight::{Way, sees};
 use crate::store::encoding::end_hash;
 use crate::store::facts::Facts as _;
 use crate::store::filling::Filling;
 use crate::store::{Direction, RelationshipPage, RelationshipQuery};
+use crate::summary::Summary;
 use crate::weight;
 
 /// Names that are looked at at once.
 const STEP: i64 = 64;
 
-/// A page of the relationships at a thing, if the caller may see it.
+/// A page of the relationships at a thing and what is at their other ends, if the caller may see it.
 pub(super) async fn relationships(
     tx: &mut TenantTx,
     caller: &Caller,
     query: &RelationshipQuery,
-) -> Result<Option<RelationshipPage>, Failure> {
-    let RelationshipQuery { thing, direction, relationship_type, after, limit, room, scan } = query;
+) -> Result<Option<(RelationshipPage, Vec<Summary>)>, Failure> {
     let mut picture = Picture::default();
-    picture.load_namespaces(tx, naming::candidates(thing)).await?;
-    let Some(Target { key, .. }) = picture.place(thing, "thing")?.for_read() else { return Ok(None) };
+    picture.load_namespaces(tx, naming::candidates(&query.thing)).await?;
+    let Some(Target { key, .. }) = picture.place(&query.thing, "thing")?.for_read() else { return Ok(None) };
     let name = key.name();
     picture.load_canonical(tx, [name.clone()]).await?;
     if !picture.canonical(&name)?.is_some_and(|visibility| sees(caller, Way::ByName, &name.ns, visibility)) {
         return Ok(None);
     }
+    let page = relationships_at(tx, caller, &name, query).await?;
+    let others = walk::summaries(tx, &query.others(&name, &page)).await?;
+    Ok(Some((page, others)))
+}
+
+async fn relationships_at(
+    tx: &mut TenantTx,
+    caller: &Caller,
+    name: &Name,
+    query: &RelationshipQuery,
+) -> Result<RelationshipPage, Failure> {
+    let RelationshipQuery { thing: _, direction, relationship_type, after, limit, room, scan, with_others: _ } = query;
     let mut page = Filling::new(*limit, *room, *scan);
     let mut after = after.clone();
     loop {
-        let names = names_at(tx, &name, *direction, after.as_ref()).await?;
-        let Some(last) = names.last().cloned() else { return Ok(Some(page.end())) };
+        let names = names_at(tx, name, *direction, after.as_ref()).await?;
+        let Some(last) = names.last().cloned() else { return Ok(page.end()) };
         let mut read = Picture::default();
         read.load_relationships(tx, names.iter().cloned()).await?;
         for name_at in names {
             if page.is_spent() {
-                return Ok(Some(page.cut()));
+                return Ok(page.cut());
             }
             let linked = read.relationship(&name_at)?;
             let bytes = linked.as_ref().map_or(0, |linked| weight::of_relationship(&linked.relationship));
@@ -54,7 +67,7 @@ pub(super) async fn relationships(
             if let Some(linked) = shown
                 && !page.takes(bytes, (linked.relationship, linked.style))
             {
-                return Ok(Some(page.cut()));
+                return Ok(page.cut());
             }
             page.passes(name_at, passed);
         }

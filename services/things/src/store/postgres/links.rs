@@ -2,6 +2,8 @@
 //! Decides nothing.
 
 use domain::{Key, Name};
+use futures::TryStreamExt as _;
+use sqlx::Row as _;
 
 use super::failure::Failure;
 use super::load::{Keys, place, unknown};
@@ -77,51 +79,43 @@ impl Picture {
         Ok(())
     }
 
-    /// What depends on a canonical thing: the relationships at it and its variants, unless these are too many. Each part is
-    /// counted until it alone is; lengths are read without the texts.
+    /// What depends on a canonical thing: the relationships at it and its variants, in order, unless these are too many. Each part
+    /// is read until it alone is; lengths are read without the texts.
     pub(super) async fn load_dependents(
         &mut self,
         tx: &mut TenantTx,
         name: &Name,
     ) -> Result<(Vec<Name>, Vec<Key>), Failure> {
-        let counted = "select count(*), coalesce(sum(bytes), 0)::bigint from (
-                select r.bytes from (
-                    (select ns, id from relationships where tenant = $1 and from_hash = $2 limit $5)
-                    union
-                    (select ns, id from relationships where tenant = $1 and to_hash = $2 limit $5)) a
-                cross join lateral (
-                    select coalesce(octet_length(r.data), 0) as bytes from relationships r
-                    where r.tenant = $1 and r.ns = a.ns and r.id = a.id limit 1) r
-                union all
-                (select coalesce(octet_length(content), 0) + coalesce(octet_length(code), 0)
-                    + coalesce(octet_length(data), 0)
-                from things where tenant = $1 and ns = $3 and id = $4 and variant > '' limit $5)) parts";
+        // By the indexes relationships_from and relationships_to, and by the primary key of things. Two names may have one hash.
+        let sql = "select ns, id, null as variant, bytes from (
+                (select ns, id, coalesce(octet_length(data), 0) as bytes from relationships
+                where tenant = $1 and from_hash = $2 and from_ns = $3 and from_id = $4 limit $5)
+                union
+                (select ns, id, coalesce(octet_length(data), 0) from relationships
+                where tenant = $1 and to_hash = $2 and to_ns = $3 and to_id = $4 limit $5)) r
+            union all
+            (select ns, id, variant,
+                coalesce(octet_length(content), 0) + coalesce(octet_length(code), 0) + coalesce(octet_length(data), 0)
+            from things where tenant = $1 and ns = $3 and id = $4 and variant > '' limit $5)";
         let hash = end_hash(name);
-        let query = tx.query(counted).bind(hash.as_slice()).bind(name.ns.as_str());
-        let query = query.bind(name.id.as_str()).bind(Dependents::MAX_COUNT as i64 + 1);
-        let row = query.fetch_one(tx.connection()).await?;
-        let dependents = Dependents { count: rows::count(&row, 0)?, bytes: rows::count(&row, 1)? };
-        self.dependents.insert(name.clone(), dependents);
-        if dependents.are_too_many() || dependents.count == 0 {
-            return Ok((Vec::new(), Vec::new()));
+        let query = tx.query(sql).bind(hash.as_slice()).bind(name.ns.as_str()).bind(name.id.as_str());
+        let mut found = query.bind(Dependents::MAX_COUNT as i64 + 1).fetch(tx.connection());
+        let (mut dependents, mut relationships, mut variants) = (Dependents::default(), Vec::new(), Vec::new());
+        while let Some(row) = found.try_next().await? {
+            dependents.count += 1;
+            dependents.bytes += u64::from(row.try_get::<i32, _>(3)?.unsigned_abs());
+            if dependents.are_too_many() {
+                (relationships, variants) = (Vec::new(), Vec::new());
+                break;
+            }
+            match row.try_get::<Option<&str>, _>(2)? {
+                Some(_) => variants.push(Key { variant: rows::variant(&row, 2)?, ..Key::from(name.clone()) }),
+                None => relationships.push(rows::name(&row, 0)?),
+            }
         }
-        // By the indexes relationships_from and relationships_to. Two names may have one hash.
-        let relationships = "select ns, id from relationships
-            where tenant = $1 and from_hash = $2 and from_ns = $3 and from_id = $4
-            union
-            select ns, id from relationships
-            where tenant = $1 and to_hash = $2 and to_ns = $3 and to_id = $4
-            order by ns, id";
-        let query = tx.query(relationships).bind(hash.as_slice());
-        let found = query.bind(name.ns.as_str()).bind(name.id.as_str()).fetch_all(tx.connection()).await?;
-        let relationships = found.iter().map(|row| rows::name(row, 0)).collect::<Result<_, _>>()?;
-        let variants = "select variant from things
-            where tenant = $1 and ns = $2 and id = $3 and variant > ''
-            order by variant";
-        let query = tx.query(variants).bind(name.ns.as_str()).bind(name.id.as_str());
-        let found = query.fetch_all(tx.connection()).await?;
-        let key = |row| Ok(Key { variant: rows::variant(row, 0)?, ..Key::from(name.clone()) });
-        let variants = found.iter().map(key).collect::<Result<_, sqlx::Error>>()?;
+        self.dependents.insert(name.clone(), dependents);
+        relationships.sort();
+        variants.sort();
         Ok((relationships, variants))
     }
 }

@@ -43,7 +43,7 @@ macro_rules! passes {
     };
 }
 
-/// What is read of a row before the thing.
+/// What is read of a row before the thing; what an embedding takes beside it is little.
 macro_rules! candidate_columns {
     () => {
         concat!(
@@ -124,7 +124,7 @@ impl Listing<'_> {
             "select ",
             candidate_columns!(),
             " from things t
-            where t.tenant = $1 and t.ns = $7 and t.etag >= $8 and t.etag < $9
+            where t.tenant = $1 and t.ns collate \"POSIX\" = $7 and t.etag >= $8 and t.etag < $9
             order by t.etag
             limit $10"
         );
@@ -132,7 +132,7 @@ impl Listing<'_> {
             "select ",
             candidate_columns!(),
             " from things t
-            where t.tenant = $1 and t.ns = $7 and t.etag >= $8 and t.etag < $9
+            where t.tenant = $1 and t.ns collate \"POSIX\" = $7 and t.etag >= $8 and t.etag < $9
             order by t.etag desc
             limit $10"
         );
@@ -191,7 +191,7 @@ impl Listing<'_> {
             let (now, later) = rest.split_at(count);
             rest = later;
             let read = now.iter().filter(|candidate| candidate.is_read).map(|candidate| candidate.key.clone());
-            self.picture.load_things(tx, read, false).await?;
+            self.picture.load_things(tx, read, self.query.with_embedding).await?;
             let read = now.iter().filter(|candidate| candidate.is_read);
             let mut things: VecDeque<_> =
                 read.filter_map(|candidate| self.picture.things.remove(&candidate.key).flatten()).collect();

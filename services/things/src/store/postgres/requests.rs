@@ -36,7 +36,7 @@ pub(super) async fn remember(
     let too_old = now.millis() - REMEMBERED_MILLIS;
     // By `requests_age`. What another is letting go of is left to it.
     let delete = tx.query(
-        "delete from requests where tenant = $1 and ctid = any(array(
+        "delete from requests where ctid = any(array(
             select ctid from requests where tenant = $1 and created_at <= $2
             order by created_at limit $3 for update skip locked))",
     );

@@ -55,7 +55,7 @@ impl Picture {
         let (present, gone) = self.things_to_store();
         if !gone.is_empty() {
             let sql = "delete from things
-                where tenant = $1 and ctid = any(array(
+                where ctid = any(array(
                     select t.ctid from unnest($2::text[], $3::text[], $4::text[]) u(ns, id, variant)
                     cross join lateral (
                         select t.ctid from things t
@@ -93,7 +93,7 @@ impl Picture {
         let (present, gone) = self.relationships_to_store();
         if !gone.is_empty() {
             let sql = "delete from relationships
-                where tenant = $1 and ctid = any(array(
+                where ctid = any(array(
                     select r.ctid from unnest($2::text[], $3::text[]) u(ns, id)
                     cross join lateral (
                         select r.ctid from relationships r
@@ -189,7 +189,7 @@ impl Picture {
             return Ok(());
         }
         let sql = "delete from names
-            where tenant = $1 and last = $6 and ctid = any(array(
+            where last = $6 and ctid = any(array(
                 select n.ctid from unnest($2::text[], $3::text[], $4::text[], $5::text[]) u(kind, ns, id, variant)
                 cross join lateral (
                     select n.ctid from names n

@@ -16,6 +16,8 @@ const CONNECTIONS: u32 = 16;
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// A connection is opened anew after so long, so that what is behind an address may change.
 const LIFETIME: Duration = Duration::from_mins(10);
+/// Who serves.
+const ROLE: &str = "annals_things";
 /// How long a statement may wait for a lock, and take; and that a table is not read whole: a plan from when it was small must
 /// not be kept.
 const SETTINGS: &str = "set_config('lock_timeout', '5s', true), set_config('statement_timeout', '10s', true), \
@@ -61,7 +63,10 @@ impl Pool {
         };
         // A tenant's id has nothing in it that ends a text.
         let tenant_is = format!("set_config('annals.tenant', '{tenant}', true)");
-        let begin = format!("begin {mode}; select set_config('role', 'annals_things', true), {tenant_is}, {SETTINGS}");
+        let role = ROLE;
+        #[cfg(test)]
+        let role = super::tampering::role(tenant, role);
+        let begin = format!("begin {mode}; select set_config('role', '{role}', true), {tenant_is}, {SETTINGS}");
         Ok(TenantTx { tenant: tenant.clone(), transaction: self.begin(begin).await? })
     }
 
@@ -95,6 +100,8 @@ impl TenantTx {
 
     /// A statement whose `$1` is the tenant.
     pub(super) fn query<'q>(&self, sql: &'q str) -> Query<'q, Postgres, PgArguments> {
+        #[cfg(test)]
+        let sql = super::tampering::tampered(&self.tenant, sql);
         sqlx::query(sql).bind(self.tenant.as_str().to_owned())
     }
 

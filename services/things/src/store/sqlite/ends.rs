@@ -13,34 +13,48 @@ use crate::store::encoding::end_hash;
 use crate::store::facts::{Facts as _, Linked};
 use crate::store::filling::Filling;
 use crate::store::{Direction, RelationshipPage, RelationshipQuery};
+use crate::summary::Summary;
 use crate::weight;
 
 /// Names of relationships that are read at once.
 const STEP: usize = 64;
 
 impl Tables<'_> {
-    /// A page of the relationships at a thing, if the caller may see it. Names come from the index of the end, in
+    /// A page of the relationships at a thing and what is at their other ends, if the caller may see it. Names come from the index of the end, in
     /// order; each is looked up and skipped if the caller may not see it.
     pub(super) fn relationships(
         &self,
         caller: &Caller,
         query: &RelationshipQuery,
-    ) -> Result<Option<RelationshipPage>, Failure> {
-        let RelationshipQuery { thing, direction, relationship_type, after, limit, room, scan } = query;
+    ) -> Result<Option<(RelationshipPage, Vec<Summary>)>, Failure> {
         let _moment = self.connection.unchecked_transaction()?;
-        let Some(Target { key, .. }) = self.place(thing, "thing")?.for_read() else { return Ok(None) };
+        let Some(Target { key, .. }) = self.place(&query.thing, "thing")?.for_read() else { return Ok(None) };
         let name = key.name();
         if !self.canonical(&name)?.is_some_and(|visibility| sees(caller, Way::ByName, &name.ns, visibility)) {
             return Ok(None);
         }
+        let page = self.relationships_at(caller, &name, query)?;
+        let others = query.others(&name, &page).into_iter().map(|name| self.summary(name));
+        let others = others.collect::<Result<_, _>>()?;
+        Ok(Some((page, others)))
+    }
+
+    fn relationships_at(
+        &self,
+        caller: &Caller,
+        name: &Name,
+        query: &RelationshipQuery,
+    ) -> Result<RelationshipPage, Failure> {
+        let RelationshipQuery { thing: _, direction, relationship_type, after, limit, room, scan, with_others: _ } =
+            query;
         let mut page = Filling::new(*limit, *room, *scan);
-        let mut names = self.names_at(&name, *direction, after.as_ref(), STEP)?;
+        let mut names = self.names_at(name, *direction, after.as_ref(), STEP)?;
         while let Some(last) = names.last().cloned() {
             for name_at in names {
                 if page.is_spent() {
-                    return Ok(Some(page.cut()));
+                    return Ok(page.cut());
                 }
-                let linked = self.relationship_at(&name_at, &name, *direction)?;
+                let linked = self.relationship_at(&name_at, name, *direction)?;
                 let read = linked.as_ref().map_or(0, |linked| weight::of_relationship(&linked.relationship));
                 let shown = linked.filter(|linked| {
                     let of = &linked.relationship.body.relationship_type;
@@ -50,13 +64,13 @@ impl Tables<'_> {
                 if let Some(Linked { relationship, style, .. }) = shown
                     && !page.takes(read, (relationship, style))
                 {
-                    return Ok(Some(page.cut()));
+                    return Ok(page.cut());
                 }
                 page.passes(name_at, passed);
             }
-            names = self.names_at(&name, *direction, Some(&last), STEP)?;
+            names = self.names_at(name, *direction, Some(&last), STEP)?;
         }
-        Ok(Some(page.end()))
+        Ok(page.end())
     }
 
     /// The names of the relationships at a thing, in order, at most `limit`. Two names of things may have one hash:

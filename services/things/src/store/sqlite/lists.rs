@@ -44,6 +44,11 @@ impl Tables<'_> {
     /// filter or the caller may not see it listed.
     pub(super) fn list(&self, caller: &Caller, query: &ThingQuery) -> Result<ThingPage, Failure> {
         let _moment = self.connection.unchecked_transaction()?;
+        self.things(caller, query)
+    }
+
+    /// As [`Self::list`], at the moment of a transaction that is under way.
+    pub(super) fn things(&self, caller: &Caller, query: &ThingQuery) -> Result<ThingPage, Failure> {
         let mut page = Filling::new(query.limit, query.room, query.scan);
         let mut place = None;
         let (Order::Updated(ns) | Order::UpdatedLast(ns)) = &query.order else {
@@ -108,7 +113,7 @@ impl Tables<'_> {
             }
             let Place { style, is_read, .. } = *place.as_ref().expect("it was looked up");
             let mut passed = 0;
-            if let Some(thing) = self.listed(rowid, key, &query.filter, is_read)? {
+            if let Some(thing) = self.listed(rowid, key, query, is_read)? {
                 let weight = weight::of_thing(&thing);
                 if !query.filter.holds_of(thing.body.data.as_ref()) {
                     passed = weight;
@@ -127,12 +132,12 @@ impl Tables<'_> {
         Ok(Place { ns: ns.clone(), style, is_read: caller.may_read(ns) })
     }
 
-    /// The thing in that row, without embedding, if its columns pass the filter and the list shows it. What it does not show
+    /// The thing in that row, if its columns pass the filter and the list shows it. What it does not show
     /// is not read whole.
-    fn listed(&self, rowid: i64, key: Key, filter: &ThingFilter, is_read: bool) -> Result<Option<Thing>, Failure> {
+    fn listed(&self, rowid: i64, key: Key, query: &ThingQuery, is_read: bool) -> Result<Option<Thing>, Failure> {
         const SQL: &str = concat!(
             "select ",
-            thing_columns!("null"),
+            thing_columns!("iif(?8, t.embedding, null)"),
             " from things t
             where t.rowid = ?1 and (?2 or t.visibility = 'public')
                 and (?3 is null or t.type = ?3) and (?4 is null or t.visibility = ?4) and (?5 is null or t.code = ?5)
@@ -141,8 +146,8 @@ impl Tables<'_> {
             ")"
         );
         // What lies behind the content is looked at where it is asked for only.
-        let (word, visibility, code, from, until) = columns(filter);
-        let params = params![rowid, is_read, word, visibility, code, from, until];
+        let (word, visibility, code, from, until) = columns(&query.filter);
+        let params = params![rowid, is_read, word, visibility, code, from, until, query.with_embedding];
         self.one(SQL, params, |row| rows::thing(row, 0, key))
     }
 

@@ -56,7 +56,6 @@ impl Tables<'_> {
 
     /// A page of namespaces. By the primary key.
     pub(super) fn namespaces(&self, caller: &Caller, query: &NamespaceQuery) -> Result<NamespacePage, Failure> {
-        let _moment = self.connection.unchecked_transaction()?;
         let mut page = Filling::new(query.limit, usize::MAX, query.scan);
         let sql = "select ns, style, created_at from namespaces where tenant = ?1 and ns >= ?2 and ns < ?3 order by ns";
         let mut statement = self.connection.prepare_cached(sql)?;

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 use serve::Refusal;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::failure::Failure;
 use super::open::read_connection;
 use crate::refuse::store_unavailable;
+use crate::stream::Turns;
 
 /// Long reads at a time, each on a thread of its own: more would only share the same disk.
 const LONG_READS: usize = 4;
@@ -24,6 +25,7 @@ pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
     long: Arc<Semaphore>,
+    streamed: Turns,
 }
 
 impl Readers {
@@ -31,7 +33,12 @@ impl Readers {
     pub(super) fn open(path: PathBuf) -> rusqlite::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let idle: Result<_, _> = (0..cores.min(IDLE)).map(|_| read_connection(&path)).collect();
-        Ok(Self { idle: Mutex::new(idle?), path, long: Arc::new(Semaphore::new(LONG_READS)) })
+        Ok(Self {
+            idle: Mutex::new(idle?),
+            path,
+            long: Arc::new(Semaphore::new(LONG_READS)),
+            streamed: Turns::default(),
+        })
     }
 
     /// Makes a short read on this thread.
@@ -59,6 +66,23 @@ impl Readers {
         read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Refusal> {
         let turn = Arc::clone(&self.long).acquire_owned().await.map_err(|_| store_unavailable())?;
+        self.on_a_thread(turn, read).await
+    }
+
+    /// Makes a read that gives its answer bit by bit, as [`Self::aside`]: slow clients keep no others waiting but their like.
+    pub(super) async fn streamed<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let turn = self.streamed.take().await?;
+        self.on_a_thread(turn, read).await
+    }
+
+    async fn on_a_thread<T: Send + 'static>(
+        self: &Arc<Self>,
+        turn: OwnedSemaphorePermit,
+        read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Refusal> {
         let readers = Arc::clone(self);
         let waiting = Waiting::default();
         let is_gone = Arc::clone(&waiting.is_gone);

@@ -2,7 +2,7 @@
 
 use domain::{
     Content, Data, Etag, Id, Invalid, Key, Name, Namespace, Relationship, RelationshipBody, Style, Thing, ThingBody,
-    Timestamp, Variant, Visibility,
+    Timestamp, TypeName, Variant, Visibility,
 };
 use rusqlite::Row;
 use rusqlite::types::Type;
@@ -87,6 +87,10 @@ pub(super) fn variant(row: &Row<'_>, column: usize) -> rusqlite::Result<Variant>
         "" => Ok(Variant::canonical()),
         variant => stored(column, variant.parse()),
     }
+}
+
+pub(super) fn type_name(row: &Row<'_>, column: usize) -> rusqlite::Result<TypeName> {
+    parsed(row, column)
 }
 
 pub(super) fn style(row: &Row<'_>, column: usize) -> rusqlite::Result<Style> {

@@ -1,0 +1,1 @@
+-- Here names are looked up by the primary key as it is.

@@ -6,7 +6,11 @@
 mod aggregate;
 mod append;
 mod archive;
+#[allow(dead_code, unreachable_pub, reason = "the harness has it too")]
+#[path = "../../tests/harness/catalogs.rs"]
+mod catalogs;
 mod commits;
+mod database;
 mod echo;
 mod engine;
 mod entity;
@@ -23,8 +27,10 @@ mod report;
 #[expect(unreachable_pub, reason = "the harness has it too")]
 #[path = "../../tests/harness/s3.rs"]
 mod s3;
+mod scale;
 mod search;
 mod server;
+mod things;
 mod vectors;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -103,6 +109,14 @@ enum Bench {
         #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(10_000..))]
         count: u64,
     },
+    /// Things in PostgreSQL read, put and imported, against pgbench and COPY on the same server; in SQLite put, against single commits.
+    Things,
+    /// What reading, putting and listing cost among very many things, against an empty store and the first page.
+    Scale {
+        /// How many things.
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100_000..))]
+        things: u64,
+    },
     /// How good what search finds is, on O*NET; `cargo xtask eval` runs it.
     Eval {
         /// Directory of the O*NET files.
@@ -148,6 +162,8 @@ async fn main() -> anyhow::Result<()> {
         Bench::Aggregate { events } => aggregate::run(events).await?.finish(),
         Bench::Search { onet, writes } => search::run(&onet, writes as usize).await?.finish(),
         Bench::Vectors { count } => vectors::run(count as usize).await?.finish(),
+        Bench::Things => things::run().await?.finish(),
+        Bench::Scale { things } => scale::run(things).await?.finish(),
         Bench::Eval { onet, weights: Some(embedder), .. } => eval::weights(&onet, &embedder).await,
         Bench::Eval { onet, model, .. } => eval::run(&onet, model.as_deref()).await,
         Bench::Ready => ready::run().await?.finish(),

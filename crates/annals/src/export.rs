@@ -3,7 +3,7 @@
 //! Owns going on where a call has ended early. Never holds more than one message.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufWriter, Write},
     path::PathBuf,
     sync::Arc,
@@ -29,7 +29,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Write everything that one may see to a file, to be imported again.
 ///
 /// Each line is a JSON object with one of `namespace`, `thing` and `relationship`, in this order. It is all of one moment; where a
-/// call ends early it goes on at another moment, and says so.
+/// call ends early it goes on at another moment, and says so. The namespaces are those that one may read: things of others, and
+/// relationships to what is not exported, are imported where these are there already.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -54,7 +55,9 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Result<()> {
     let Args { ns, under, output } = args;
-    let mut lines: Box<dyn Write + Send> = match &output {
+    // What is there stays until there is a whole one.
+    let part = output.as_ref().map(|path| path.with_added_extension("part"));
+    let mut lines: Box<dyn Write + Send> = match &part {
         Some(path) => Box::new(BufWriter::new(File::create(path).with_context(|| path.display().to_string())?)),
         None => Box::new(BufWriter::new(io::stdout())),
     };
@@ -67,13 +70,19 @@ pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Re
     };
     let (mut rows, mut moments, mut tries) = (0, 0, 0);
     loop {
-        let before = rows;
+        let (before, token) = (rows, request.page_token.clone());
         let Err(status) = stream(&client, &mut request, &mut *lines, &mut rows, &mut progress).await? else { break };
-        tries = if rows > before { 1 } else { tries + 1 };
+        tries = if request.page_token == token { tries + 1 } else { 1 };
         moments += u32::from(rows > before);
         let is_over = !matches!(
             status.code(),
-            Code::Unavailable | Code::ResourceExhausted | Code::Cancelled | Code::DeadlineExceeded
+            Code::Unavailable
+                | Code::ResourceExhausted
+                | Code::Cancelled
+                | Code::DeadlineExceeded
+                // Of a connection that was lost.
+                | Code::Unknown
+                | Code::Internal
         );
         if is_over || tries > TRIES {
             progress.finish();
@@ -83,6 +92,10 @@ pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Re
         tokio::time::sleep(refusal.retry_after.unwrap_or(PAUSE * 2_u32.pow(tries - 1))).await;
     }
     lines.flush().context("the last lines cannot be written")?;
+    drop(lines);
+    if let (Some(part), Some(path)) = (part, output) {
+        fs::rename(part, &path).with_context(|| path.display().to_string())?;
+    }
     progress.finish();
     let seconds = progress.elapsed().as_secs_f64();
     let rate = grouped((rows as f64 / seconds.max(0.001)) as u64);

@@ -9,6 +9,8 @@ mod namespaces;
 mod restore;
 mod traverse;
 
+use std::time::Duration;
+
 use domain::{Condition, Invalid, Provenance, TypeName, Variant, url};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -22,7 +24,7 @@ use proto::things::v1::{self as wire, things_service_server::ThingsService};
 use serve::deadline::Deadline;
 use serve::page;
 use serve::{Caller, Refusal};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use self::answer::{ULID, put_thing, relationship, summary, thing, written};
 use self::import::import_report;
@@ -197,7 +199,7 @@ impl ThingsService for Things {
         request: Request<wire::ExportThingsRequest>,
     ) -> Result<Response<Self::ExportThingsStream>, Status> {
         let (_, extensions, mut request) = request.into_parts();
-        let deadline = Deadline::of(&extensions).unwrap_or_else(|| Deadline::after(export::UNLESS_ASKED));
+        let deadline = within(&extensions, export::LONGEST);
         if request.page_size == 0 {
             request.page_size = export::ROWS;
         }
@@ -275,7 +277,7 @@ impl ThingsService for Things {
         request: Request<wire::TraverseRequest>,
     ) -> Result<Response<Self::TraverseStream>, Status> {
         let (_, extensions, request) = request.into_parts();
-        let deadline = Deadline::of(&extensions).unwrap_or_else(|| Deadline::after(traverse::UNLESS_ASKED));
+        let deadline = within(&extensions, traverse::LONGEST);
         let traversal = traverse::traversal(request).map_err(Refusal::from)?;
         let parts = self.traverse(Caller::of(&extensions)?, traversal, deadline).await?;
         let parts = parts.map(|part| part.map(traverse::part).map_err(Status::from));
@@ -384,6 +386,12 @@ impl Things {
         let request_id = if request_id.is_empty() { self.clock.ulid().to_string() } else { request_id };
         Ok(Provenance { actor: (*caller.principal).into(), request_id: request_id.into(), cause: cause.into() })
     }
+}
+
+/// The caller's deadline, or the longest that an answer may take which holds a moment of the store.
+fn within(extensions: &Extensions, longest: Duration) -> Deadline {
+    let longest = Deadline::after(longest);
+    Deadline::of(extensions).map_or(longest, |asked| asked.min(longest))
 }
 
 fn preferred(variants: &[String]) -> Result<Vec<Variant>, Invalid> {

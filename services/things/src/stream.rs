@@ -22,8 +22,6 @@ const AHEAD: usize = 2;
 /// How long a client may take nothing: so long a moment of the database is held for nobody.
 const STALLED: Duration = Duration::from_secs(30);
 
-/// Such reads of one store at a time: each holds a moment of the database, and a connection that shorter reads do not have.
-const AT_A_TIME: usize = 4;
 /// How long one waits for its turn.
 const TURN: Duration = Duration::from_secs(5);
 
@@ -31,13 +29,17 @@ const TURN: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Turns(Arc<Semaphore>);
 
-impl Default for Turns {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_A_TIME)))
-    }
-}
-
 impl Turns {
+    /// Of exports of one store: each holds a moment of the database for long, and a connection that shorter reads do not have.
+    pub(crate) fn of_exports() -> Self {
+        Self(Arc::new(Semaphore::new(2)))
+    }
+
+    /// Of walks in one store, which are short.
+    pub(crate) fn of_walks() -> Self {
+        Self(Arc::new(Semaphore::new(4)))
+    }
+
     /// A turn, kept until it is dropped. `OVERLOADED` where none is free soon.
     pub(crate) async fn take(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         match timeout(TURN, Arc::clone(&self.0).acquire_owned()).await {

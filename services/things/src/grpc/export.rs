@@ -8,8 +8,8 @@ use proto::things::v1::{self as wire, import_row};
 use super::answer::{relationship, thing};
 use crate::export::{Exported, Row};
 
-/// How long an export may take unless the caller says it: so long a moment of the store is held.
-pub(super) const UNLESS_ASKED: Duration = Duration::from_hours(1);
+/// How long an export may take: so long a moment of the store is held.
+pub(super) const LONGEST: Duration = Duration::from_hours(1);
 
 /// Rows of one kind in a message unless the caller says it.
 pub(super) const ROWS: i32 = 1_000;

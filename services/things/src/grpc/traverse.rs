@@ -11,8 +11,8 @@ use super::direction;
 use crate::store::Direction;
 use crate::traverse::{MAX_DEPTH, MAX_THINGS, MAX_TYPES, Part, Reached, Step, Traversal};
 
-/// How long a walk may take unless the caller says it.
-pub(super) const UNLESS_ASKED: Duration = Duration::from_secs(30);
+/// How long a walk may take.
+pub(super) const LONGEST: Duration = Duration::from_secs(30);
 /// Things that are reached unless the caller says how many.
 const THINGS: usize = 1_000;
 

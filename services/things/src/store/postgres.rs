@@ -74,7 +74,8 @@ pub(super) struct Postgres {
     relay: Ulid,
     /// Turns of reads that look at all of a namespace.
     long: Semaphore,
-    streamed: Turns,
+    exports: Turns,
+    walks: Turns,
 }
 
 /// Brings the tables of a database to this version, and says how many migrations that took.
@@ -93,7 +94,16 @@ pub(super) async fn open(url: &str, clock: Clock, readiness: Readiness, tasks: &
     let waiting = Arc::new(Waiting::default());
     waiting.found(outbox::count(&pool).await.map_err(refused)?);
     let lanes = Lanes::start(pool.clone(), clock.clone(), Arc::clone(&waiting), readiness, tasks);
-    Ok(Postgres { pool, lanes, waiting, clock, relay, long: Semaphore::new(LONG_READS), streamed: Turns::default() })
+    Ok(Postgres {
+        pool,
+        lanes,
+        waiting,
+        clock,
+        relay,
+        long: Semaphore::new(LONG_READS),
+        exports: Turns::of_exports(),
+        walks: Turns::of_walks(),
+    })
 }
 
 /// The scheme alone is ours; everything else is as libpq has it.
@@ -252,7 +262,7 @@ impl ThingStore for Postgres {
 
     fn export<'a>(&'a self, caller: &'a Caller, export: Export, sink: Sink<crate::export::Part>) -> Answer<'a, ()> {
         async move {
-            let _turn = self.streamed.take().await?;
+            let _turn = self.exports.take().await?;
             let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
             Ok(export::export(&mut tx, caller, &export, &sink).await?)
         }
@@ -293,7 +303,7 @@ impl RelationshipStore for Postgres {
 
     fn traverse<'a>(&'a self, caller: &'a Caller, traversal: Traversal, sink: Sink<Part>) -> Answer<'a, ()> {
         async move {
-            let _turn = self.streamed.take().await?;
+            let _turn = self.walks.take().await?;
             let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
             Ok(walk::traverse(&mut tx, caller, &traversal, &sink).await?)
         }

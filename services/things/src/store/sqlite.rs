@@ -144,7 +144,7 @@ impl ThingStore for Sqlite {
     fn export<'a>(&'a self, caller: &'a Caller, export: Export, sink: Sink<crate::export::Part>) -> Answer<'a, ()> {
         let caller = caller.clone();
         let read = move |connection: &_| Tables::new(connection, &caller.tenant).export(&caller, &export, &sink);
-        self.readers.streamed(read).boxed()
+        self.readers.streamed(&self.readers.exports, read).boxed()
     }
 }
 
@@ -171,7 +171,7 @@ impl RelationshipStore for Sqlite {
     fn traverse<'a>(&'a self, caller: &'a Caller, traversal: Traversal, sink: Sink<Part>) -> Answer<'a, ()> {
         let caller = caller.clone();
         let walk = move |connection: &_| Tables::new(connection, &caller.tenant).traverse(&caller, &traversal, &sink);
-        self.readers.streamed(walk).boxed()
+        self.readers.streamed(&self.readers.walks, walk).boxed()
     }
 }
 

@@ -43,7 +43,7 @@ macro_rules! passes {
     };
 }
 
-/// What is read of a row before the thing; what an embedding takes beside it is little.
+/// What is read of a row before the thing.
 macro_rules! candidate_columns {
     () => {
         concat!(
@@ -52,7 +52,8 @@ macro_rules! candidate_columns {
             passes!(),
             ", false), ",
             is_public!(),
-            ", coalesce(octet_length(t.content), 0) + coalesce(octet_length(t.data), 0)"
+            ", coalesce(octet_length(t.content), 0) + coalesce(octet_length(t.data), 0)
+                + coalesce(octet_length(t.embedding), 0)"
         )
     };
 }
@@ -185,7 +186,7 @@ impl Listing<'_> {
             let fits = |candidate: &&Candidate| {
                 let is_first = bytes == 0;
                 bytes += candidate.bytes;
-                is_first || bytes <= BYTES
+                is_first || bytes <= BYTES.min(self.query.room)
             };
             let count = rest.iter().take_while(fits).count().max(1);
             let (now, later) = rest.split_at(count);

@@ -10,8 +10,9 @@ use sqlx::{ConnectOptions as _, PgConnection, Postgres, Transaction};
 
 use super::failure::Failure;
 
-/// The most connections of a process. A group of writes takes one, a read takes one.
-const CONNECTIONS: u32 = 16;
+/// The most connections of a process. A group of writes takes one, a read takes one: when eight groups, four long reads, four walks and two
+/// exports have theirs, two are left.
+const CONNECTIONS: u32 = 20;
 /// How long a caller may wait for one.
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// A connection is opened anew after so long, so that what is behind an address may change.

@@ -25,7 +25,8 @@ pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
     long: Arc<Semaphore>,
-    streamed: Turns,
+    pub(super) exports: Turns,
+    pub(super) walks: Turns,
 }
 
 impl Readers {
@@ -37,7 +38,8 @@ impl Readers {
             idle: Mutex::new(idle?),
             path,
             long: Arc::new(Semaphore::new(LONG_READS)),
-            streamed: Turns::default(),
+            exports: Turns::of_exports(),
+            walks: Turns::of_walks(),
         })
     }
 
@@ -72,9 +74,10 @@ impl Readers {
     /// Makes a read that gives its answer bit by bit, as [`Self::aside`]: slow clients keep no others waiting but their like.
     pub(super) async fn streamed<T: Send + 'static>(
         self: &Arc<Self>,
+        turns: &Turns,
         read: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let turn = self.streamed.take().await?;
+        let turn = turns.take().await?;
         self.on_a_thread(turn, read).await
     }
 

@@ -37,7 +37,7 @@ pub(crate) async fn read(gateway: &Gateway, call: &Call, url: &str) -> Result<Re
         }
         View::History(page) => past::history(gateway, call, &name, page).await,
         View::Diff { from, to } => past::diff(gateway, call, &name, from, to).await,
-        View::Now { .. } | View::Relationships { .. } | View::Traverse(_) | View::Similar(_) => {
+        View::Now { .. } | View::Around(_) => {
             let request = GetRelationshipRequest { key: Some(name.key()) };
             let answer = gateway.things().get_relationship(call.request(request)).await;
             let relationship = answer.map_err(|status| name.problem(status))?.into_inner();

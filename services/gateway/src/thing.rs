@@ -7,7 +7,7 @@ use axum::response::Response;
 use futures::TryStreamExt as _;
 use http::StatusCode;
 use http::header::{CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY};
-use proto::common::v1::Reason;
+use proto::common::v1::{Key, Reason};
 use proto::events::v1::state::State;
 use proto::things::v1::{
     Condition, DeleteThingRequest, GetThingRequest, ListRelationshipsRequest, PatchThingRequest, PutThingRequest,
@@ -21,7 +21,7 @@ use crate::name::Name;
 use crate::negotiate::{self, Representation};
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::view::View;
+use crate::view::{Around, View};
 use crate::{Gateway, etag, html, language, past, reply, search};
 
 /// GET and HEAD.
@@ -51,49 +51,41 @@ pub(crate) async fn read(gateway: &Gateway, call: &Call) -> Result<Response, Pro
             negotiate::choose(call.headers(), &Representation::JSON)?;
             past::diff(gateway, call, &name, from, to).await
         }
-        View::Similar(query) => {
+        View::Around(around) => {
             negotiate::choose(call.headers(), &Representation::JSON)?;
             let thing = get(gateway, call, &name, Vec::new(), false).await?;
-            if let Some(moved) = name.moved(call, &thing.url) {
-                return Ok(moved);
+            match name.moved(call, &thing.url) {
+                Some(moved) => Ok(moved),
+                None => show(gateway, call, &name, thing.key, around).await,
             }
-            search::similar(gateway, call, thing.key, *query).await
-        }
-        View::Relationships { direction, relationship_type, page } => {
-            negotiate::choose(call.headers(), &Representation::JSON)?;
-            let thing = get(gateway, call, &name, Vec::new(), false).await?;
-            if let Some(moved) = name.moved(call, &thing.url) {
-                return Ok(moved);
-            }
-            let request = ListRelationshipsRequest {
-                thing: thing.key,
-                direction: direction.into(),
-                r#type: relationship_type,
-                page_size: page.size,
-                page_token: page.token,
-                include_others: true,
-            };
-            let answer = gateway.things().list_relationships(call.request(request)).await;
-            let answer = answer.map_err(|status| name.problem(status))?.into_inner();
-            let mut json = Writer::with_capacity(4_096);
-            json::relationships(&mut json, &answer);
-            Ok(reply::json(StatusCode::OK, json.finish()))
-        }
-        View::Traverse(request) => {
-            negotiate::choose(call.headers(), &Representation::JSON)?;
-            let thing = get(gateway, call, &name, Vec::new(), false).await?;
-            if let Some(moved) = name.moved(call, &thing.url) {
-                return Ok(moved);
-            }
-            let request = TraverseRequest { thing: thing.key, ..*request };
-            let parts =
-                gateway.things().traverse(call.request(request)).await.map_err(|status| name.problem(status))?;
-            let parts: Vec<_> = parts.into_inner().try_collect().await.map_err(|status| name.problem(status))?;
-            let mut json = Writer::with_capacity(4_096);
-            json::reached(&mut json, &parts);
-            Ok(reply::json(StatusCode::OK, json.finish()))
         }
     }
+}
+
+/// What is around the thing of that name, whose key things has told.
+async fn show(
+    gateway: &Gateway,
+    call: &Call,
+    name: &Name,
+    thing: Option<Key>,
+    around: Around,
+) -> Result<Response, Problem> {
+    let mut json = Writer::with_capacity(4_096);
+    match around {
+        Around::Similar(query) => return search::similar(gateway, call, thing, *query).await,
+        Around::Relationships(request) => {
+            let request = ListRelationshipsRequest { thing, ..request };
+            let answer = gateway.things().list_relationships(call.request(request)).await;
+            json::relationships(&mut json, &answer.map_err(|status| name.problem(status))?.into_inner());
+        }
+        Around::Traverse(request) => {
+            let request = TraverseRequest { thing, ..request };
+            let parts = gateway.things().traverse(call.request(request)).await;
+            let parts = parts.map_err(|status| name.problem(status))?.into_inner().try_collect::<Vec<_>>().await;
+            json::reached(&mut json, &parts.map_err(|status| name.problem(status))?);
+        }
+    }
+    Ok(reply::json(StatusCode::OK, json.finish()))
 }
 
 async fn now(gateway: &Gateway, call: &Call, name: &Name, with_embedding: bool) -> Result<Response, Problem> {

@@ -4,7 +4,7 @@
 
 use domain::{AsOf, Invalid, Variant};
 use proto::search::v1::SearchRequest;
-use proto::things::v1::{Direction, TraverseRequest};
+use proto::things::v1::{Direction, ListRelationshipsRequest, TraverseRequest};
 
 use crate::events::words;
 use crate::problem::Problem;
@@ -25,14 +25,20 @@ pub(crate) enum View {
     At(AsOf),
     /// Its mutations, oldest first.
     History(Page),
-    /// The relationships at it.
-    Relationships { direction: Direction, relationship_type: String, page: Page },
-    /// What a walk from it reaches.
-    Traverse(Box<TraverseRequest>),
-    /// The things that are most like it.
-    Similar(Box<SearchRequest>),
+    /// What is around it.
+    Around(Around),
     /// What differs between two of its states; without a second it is the present one.
     Diff { from: AsOf, to: Option<AsOf> },
+}
+
+/// What is shown around a thing.
+pub(crate) enum Around {
+    /// The relationships at it.
+    Relationships(ListRelationshipsRequest),
+    /// What a walk from it reaches.
+    Traverse(TraverseRequest),
+    /// The things that are most like it.
+    Similar(Box<SearchRequest>),
 }
 
 impl View {
@@ -45,14 +51,13 @@ impl View {
             }
             Some("relationships") => {
                 query.only(&["view", "variant", "direction", "type", "page_size", "page_token"])?;
-                let direction = direction(query)?;
-                Self::Relationships { direction, relationship_type: query.text_or_empty("type"), page: query.page()? }
+                Self::Around(Around::Relationships(relationships(query)?))
             }
             Some("traverse") => {
                 query.only(&["view", "variant", "direction", "type", "max_depth", "max_things"])?;
-                Self::Traverse(Box::new(traversal(query)?))
+                Self::Around(Around::Traverse(traversal(query)?))
             }
-            Some("similar") => Self::Similar(Box::new(search::of_similar(query)?)),
+            Some("similar") => Self::Around(Around::Similar(Box::new(search::of_similar(query)?))),
             Some(view) => Self::of_past(view, query, "must be history, relationships, traverse, diff or similar")?,
         };
         Ok((view, query.parsed("variant")?))
@@ -108,6 +113,18 @@ fn direction(query: &Query) -> Result<Direction, Invalid> {
         Some("incoming") => Ok(Direction::Incoming),
         Some(_) => Err(Invalid::new("direction", "must be outgoing, incoming or both")),
     }
+}
+
+fn relationships(query: &Query) -> Result<ListRelationshipsRequest, Invalid> {
+    let page = query.page()?;
+    Ok(ListRelationshipsRequest {
+        thing: None,
+        direction: direction(query)?.into(),
+        r#type: query.text_or_empty("type"),
+        page_size: page.size,
+        page_token: page.token,
+        include_others: true,
+    })
 }
 
 fn traversal(query: &Query) -> Result<TraverseRequest, Invalid> {

@@ -10,7 +10,10 @@ use serve::{Caller, Refusal};
 
 use crate::list::{PageRequest, SCAN};
 use crate::page::Position;
-use crate::store::{After, NamespaceQuery, Order, RelationshipsQuery, Scope, ThingFilter, ThingQuery};
+use crate::store::{
+    After, NamespacePage, NamespaceQuery, Order, RelationshipPage, RelationshipScan, Scope, ThingFilter, ThingPage,
+    ThingQuery,
+};
 use crate::{Things, stream};
 
 /// About how many bytes of one kind a message has.
@@ -101,8 +104,8 @@ impl Export {
     }
 
     /// The next relationships.
-    pub(crate) fn relationships(&self, after: Option<Name>) -> RelationshipsQuery {
-        RelationshipsQuery { scope: self.scope.clone(), after, limit: self.size, room: ROOM, scan: SCAN }
+    pub(crate) fn relationships(&self, after: Option<Name>) -> RelationshipScan {
+        RelationshipScan { scope: self.scope.clone(), after, limit: self.size, room: ROOM, scan: SCAN }
     }
 }
 
@@ -123,8 +126,26 @@ impl Course {
         self.stage.clone()
     }
 
-    /// Takes rows of the stage, and where it goes on behind them, if it does; what is to be told now.
-    pub(crate) fn take(&mut self, rows: impl IntoIterator<Item = Row>, next: Option<Stage>) -> Option<Part> {
+    /// Takes a page of the stage; what is to be told now.
+    pub(crate) fn take_namespaces(&mut self, page: NamespacePage) -> Option<Part> {
+        let rows = page.items.into_iter().map(|(ns, style, created_at)| Row::Namespace(ns, style, created_at));
+        self.take(rows, page.next.map(|next| Stage::Namespaces(Some(next))))
+    }
+
+    /// As [`Self::take_namespaces`].
+    pub(crate) fn take_things(&mut self, page: ThingPage) -> Option<Part> {
+        let rows = page.items.into_iter().map(|(thing, style)| Row::Thing(Box::new(thing), style));
+        self.take(rows, page.next.and_then(After::into_key).map(|next| Stage::Things(Some(next))))
+    }
+
+    /// As [`Self::take_namespaces`].
+    pub(crate) fn take_relationships(&mut self, page: RelationshipPage) -> Option<Part> {
+        let rows = page.items.into_iter().map(|(found, style)| Row::Relationship(Box::new(found), style));
+        self.take(rows, page.next.map(|next| Stage::Relationships(Some(next))))
+    }
+
+    /// Takes rows of the stage, and where it goes on behind them, if it does.
+    fn take(&mut self, rows: impl IntoIterator<Item = Row>, next: Option<Stage>) -> Option<Part> {
         self.rows.extend(rows);
         let is_cut = next.is_some();
         self.stage = next.unwrap_or_else(|| self.stage.after());

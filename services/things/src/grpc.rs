@@ -1,6 +1,7 @@
 //! The service on the wire: decode, verb, encode. Decides nothing.
 
 mod answer;
+mod ask;
 mod atomic;
 mod export;
 mod filter;
@@ -9,13 +10,10 @@ mod namespaces;
 mod restore;
 mod traverse;
 
-use std::time::Duration;
-
-use domain::{Condition, Invalid, Provenance, TypeName, Variant, url};
+use domain::url;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use prost::Message as _;
-use proto::common::v1::{self as common};
 use proto::convert::{
     condition, entity_kind, key_to_wire, name_to_wire, namespace_to_wire, reference, relationship_body, style,
     style_to_wire, thing_body, thing_patch, timestamp, visibility_to_wire, write_result_to_wire,
@@ -24,14 +22,16 @@ use proto::things::v1::{self as wire, things_service_server::ThingsService};
 use serve::deadline::Deadline;
 use serve::page;
 use serve::{Caller, Refusal};
-use tonic::{Extensions, Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 
 use self::answer::{ULID, put_thing, relationship, summary, thing, written};
+use self::ask::{condition_of_deletion, preferred, relationship_reference, type_filter, within};
 use self::import::import_report;
+use crate::Put;
+use crate::Things;
 use crate::delete::Deleted;
 use crate::list::PageRequest;
-use crate::store::{Direction, Read, Resolved};
-use crate::{Call, Put, Things};
+use crate::store::{Read, Resolved};
 
 /// Takes the page out of a request for a list; what is left of it is the question.
 macro_rules! page {
@@ -260,7 +260,7 @@ impl ThingsService for Things {
         let thing = reference("thing", thing)
             .and_then(|thing| thing.without_variant().map_err(|error| error.within("thing")))
             .map_err(Refusal::from)?;
-        let direction = self::direction(direction).map_err(Refusal::from)?;
+        let direction = ask::direction(direction).map_err(Refusal::from)?;
         let relationship_type = type_filter(&r#type).map_err(Refusal::from)?;
         let caller = Caller::of(&extensions)?;
         let listed = self.list_relationships(caller, thing, direction, relationship_type, include_others, &page);
@@ -367,58 +367,5 @@ impl ThingsService for Things {
         let deadline = Deadline::of(request.extensions()).unwrap_or_else(|| Deadline::after(serve::deadline::UNARY));
         let as_of = timestamp("as_of", request.into_inner().as_of).map_err(Refusal::from)?;
         Ok(Response::new(wire::SettleResponse { cursor: self.settle(as_of, deadline).await? }))
-    }
-}
-
-impl Things {
-    fn call(&self, caller: Caller, request_id: String, cause: String) -> Result<Call, Invalid> {
-        let provenance = self.provenance(&caller, request_id, cause)?;
-        Ok(Call { caller, provenance })
-    }
-
-    fn provenance(&self, caller: &Caller, request_id: String, cause: String) -> Result<Provenance, Invalid> {
-        if request_id.len() > 128 || request_id.chars().any(char::is_control) {
-            return Err(Invalid::new("request_id", "must be at most 128 bytes without control characters"));
-        }
-        if cause.len() > 1_024 || cause.contains('\0') {
-            return Err(Invalid::new("cause", "must be at most 1,024 bytes without NUL"));
-        }
-        let request_id = if request_id.is_empty() { self.clock.ulid().to_string() } else { request_id };
-        Ok(Provenance { actor: (*caller.principal).into(), request_id: request_id.into(), cause: cause.into() })
-    }
-}
-
-/// The caller's deadline, or the longest that an answer may take which holds a moment of the store.
-fn within(extensions: &Extensions, longest: Duration) -> Deadline {
-    let longest = Deadline::after(longest);
-    Deadline::of(extensions).map_or(longest, |asked| asked.min(longest))
-}
-
-fn preferred(variants: &[String]) -> Result<Vec<Variant>, Invalid> {
-    let parsed: Result<_, Invalid> = variants.iter().map(|variant| variant.parse()).collect();
-    parsed.map_err(|Invalid { rule, .. }| Invalid::new("preferred_variants", rule))
-}
-
-fn relationship_reference(key: Option<common::Key>) -> Result<domain::Reference, Invalid> {
-    reference("key", key)?.without_variant().map_err(|error| error.within("key"))
-}
-
-fn condition_of_deletion(given: Option<wire::Condition>) -> Result<Condition, Invalid> {
-    match condition(given)? {
-        Condition::CreateOnly => Err(Invalid::new("condition.create_only", "is not for deletions")),
-        condition => Ok(condition),
-    }
-}
-
-fn type_filter(word: &str) -> Result<Option<TypeName>, Invalid> {
-    if word.is_empty() { Ok(None) } else { word.parse().map(Some) }
-}
-
-fn direction(word: i32) -> Result<Direction, Invalid> {
-    match wire::Direction::try_from(word) {
-        Ok(wire::Direction::Unspecified) => Ok(Direction::Both),
-        Ok(wire::Direction::Outgoing) => Ok(Direction::Outgoing),
-        Ok(wire::Direction::Incoming) => Ok(Direction::Incoming),
-        Err(_) => Err(Invalid::new("direction", "must be outgoing, incoming or both")),
     }
 }

@@ -37,7 +37,7 @@ use crate::export::{self, Export};
 use crate::stream::Sink;
 use crate::summary::Summary;
 use crate::traverse::{Part, Traversal};
-pub(crate) use filter::{After, NamespaceQuery, Order, RelationshipsQuery, Scope, ThingFilter, ThingQuery};
+pub(crate) use filter::{After, NamespaceQuery, Order, RelationshipScan, Scope, ThingFilter, ThingQuery};
 
 /// The future of a call to the store. It may be dropped; a write that was taken is then still carried out.
 pub(crate) type Answer<'a, T> = BoxFuture<'a, Result<T, Refusal>>;

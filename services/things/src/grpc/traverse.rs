@@ -7,7 +7,7 @@ use proto::convert::{name_to_wire, reference};
 use proto::things::v1 as wire;
 
 use super::answer::summary;
-use super::direction;
+use super::ask::direction;
 use crate::store::Direction;
 use crate::traverse::{MAX_DEPTH, MAX_THINGS, MAX_TYPES, Part, Reached, Step, Traversal};
 

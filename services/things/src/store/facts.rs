@@ -1,11 +1,14 @@
 //! Owns which facts a change or a read of one tenant needs, put together from few lookups. Never runs a statement, and
 //! decides nothing: plans and `sight` do.
 
-use domain::{EntityKind, Invalid, Key, Name, Namespace, Reference, Relationship, Style, Thing, Timestamp, Visibility};
+use domain::{
+    EntityKind, Invalid, Key, Name, Namespace, Reference, Relationship, Style, Thing, Timestamp, TypeName, Visibility,
+};
 use proto::convert::NewRelationship;
 use serve::{Caller, Refusal};
 use ulid::Ulid;
 
+use super::filling::Filling;
 use super::{Read, Resolved, Wanted};
 use crate::change::{Change, Origin, Plan};
 use crate::delete::{DeleteFacts, Dependents};
@@ -271,5 +274,28 @@ impl Linked {
         let Relationship { name, body, .. } = &self.relationship;
         let (from, to) = ((&body.from.ns, self.from), (&body.to.ns, self.to));
         sees_relationship(caller, way, (&name.ns, body.visibility), from, to)
+    }
+
+    /// Goes past the row of that name on a page, and takes the relationship there, if there is one of the type and the caller may see
+    /// it listed. Whether there was room.
+    pub(super) fn pass(
+        found: Option<Self>,
+        name: Name,
+        (caller, only): (&Caller, Option<&TypeName>),
+        page: &mut Filling<(Relationship, Style), Name>,
+    ) -> bool {
+        let bytes = found.as_ref().map_or(0, |found| weight::of_relationship(&found.relationship));
+        let shown = found.filter(|found| {
+            only.is_none_or(|only| *only == found.relationship.body.relationship_type)
+                && found.is_seen_by(caller, Way::Listed)
+        });
+        let passed = if shown.is_some() { 0 } else { bytes };
+        if let Some(Self { relationship, style, .. }) = shown
+            && !page.takes(bytes, (relationship, style))
+        {
+            return false;
+        }
+        page.passes(name, passed);
+        true
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct ThingQuery {
 
 /// A page of all relationships, by name.
 #[derive(Clone, Debug)]
-pub(crate) struct RelationshipsQuery {
+pub(crate) struct RelationshipScan {
     pub(crate) scope: Scope,
     pub(crate) after: Option<Name>,
     pub(crate) limit: usize,
@@ -155,7 +155,7 @@ impl ThingQuery {
     }
 }
 
-impl RelationshipsQuery {
+impl RelationshipScan {
     /// The name that the page begins behind, of one range of namespaces; `None` if the range was before.
     pub(crate) fn after_in<'a>(&'a self, range: &'a Range<String>) -> Option<(&'a str, &'a str)> {
         match &self.after {

@@ -11,11 +11,10 @@ use super::walk;
 use crate::naming::{self, Target};
 use crate::sight::{Way, sees};
 use crate::store::encoding::end_hash;
-use crate::store::facts::Facts as _;
+use crate::store::facts::{Facts as _, Linked};
 use crate::store::filling::Filling;
 use crate::store::{Direction, RelationshipPage, RelationshipQuery};
 use crate::summary::Summary;
-use crate::weight;
 
 /// Names that are looked at at once.
 const STEP: i64 = 64;
@@ -58,18 +57,9 @@ async fn relationships_at(
                 return Ok(page.cut());
             }
             let linked = read.relationship(&name_at)?;
-            let bytes = linked.as_ref().map_or(0, |linked| weight::of_relationship(&linked.relationship));
-            let shown = linked.filter(|linked| {
-                let of = &linked.relationship.body.relationship_type;
-                relationship_type.as_ref().is_none_or(|only| only == of) && linked.is_seen_by(caller, Way::Listed)
-            });
-            let passed = if shown.is_some() { 0 } else { bytes };
-            if let Some(linked) = shown
-                && !page.takes(bytes, (linked.relationship, linked.style))
-            {
+            if !Linked::pass(linked, name_at, (caller, relationship_type.as_ref()), &mut page) {
                 return Ok(page.cut());
             }
-            page.passes(name_at, passed);
         }
         after = Some(last);
     }

@@ -7,13 +7,11 @@ use super::failure::Failure;
 use super::picture::Picture;
 use super::tenant::TenantTx;
 use super::{lists, namespaces, rows};
-use crate::export::{Course, Export, Part, Row, Stage};
-use crate::sight::Way;
-use crate::store::facts::Facts as _;
+use crate::export::{Course, Export, Part, Stage};
+use crate::store::facts::{Facts as _, Linked};
 use crate::store::filling::Filling;
-use crate::store::{After, RelationshipPage, RelationshipsQuery};
+use crate::store::{RelationshipPage, RelationshipScan};
 use crate::stream::Sink;
-use crate::weight;
 
 /// Relationships that are read at once; their data may be large.
 const STEP: usize = 64;
@@ -29,19 +27,11 @@ pub(super) async fn export(
     loop {
         let part = match course.stage() {
             Stage::Namespaces(after) => {
-                let page = namespaces::list(tx, caller, &export.namespaces(after)).await?;
-                let rows = page.items.into_iter().map(|(ns, style, created_at)| Row::Namespace(ns, style, created_at));
-                course.take(rows, page.next.map(|next| Stage::Namespaces(Some(next))))
+                course.take_namespaces(namespaces::list(tx, caller, &export.namespaces(after)).await?)
             }
-            Stage::Things(after) => {
-                let page = lists::things(tx, caller, &export.things(after)).await?;
-                let rows = page.items.into_iter().map(|(thing, style)| Row::Thing(Box::new(thing), style));
-                course.take(rows, page.next.and_then(After::into_key).map(|next| Stage::Things(Some(next))))
-            }
+            Stage::Things(after) => course.take_things(lists::things(tx, caller, &export.things(after)).await?),
             Stage::Relationships(after) => {
-                let page = all_relationships(tx, caller, &export.relationships(after)).await?;
-                let rows = page.items.into_iter().map(|(found, style)| Row::Relationship(Box::new(found), style));
-                course.take(rows, page.next.map(|next| Stage::Relationships(Some(next))))
+                course.take_relationships(all_relationships(tx, caller, &export.relationships(after)).await?)
             }
             Stage::End => return Ok(()),
         };
@@ -55,7 +45,7 @@ pub(super) async fn export(
 async fn all_relationships(
     tx: &mut TenantTx,
     caller: &Caller,
-    query: &RelationshipsQuery,
+    query: &RelationshipScan,
 ) -> Result<RelationshipPage, Failure> {
     let mut page = Filling::new(query.limit, query.room, query.scan);
     let sql = "select ns, id from relationships
@@ -78,16 +68,10 @@ async fn all_relationships(
                 if page.is_spent() {
                     return Ok(page.cut());
                 }
-                let mut passed = 0;
-                if let Some(linked) = read.relationship(&name)? {
-                    let weight = weight::of_relationship(&linked.relationship);
-                    if !linked.is_seen_by(caller, Way::Listed) {
-                        passed = weight;
-                    } else if !page.takes(weight, (linked.relationship, linked.style)) {
-                        return Ok(page.cut());
-                    }
+                let linked = read.relationship(&name)?;
+                if !Linked::pass(linked, name, (caller, None), &mut page) {
+                    return Ok(page.cut());
                 }
-                page.passes(name, passed);
             }
             if is_last {
                 break;

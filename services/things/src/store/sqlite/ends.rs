@@ -14,7 +14,6 @@ use crate::store::facts::{Facts as _, Linked};
 use crate::store::filling::Filling;
 use crate::store::{Direction, RelationshipPage, RelationshipQuery};
 use crate::summary::Summary;
-use crate::weight;
 
 /// Names of relationships that are read at once.
 const STEP: usize = 64;
@@ -55,18 +54,9 @@ impl Tables<'_> {
                     return Ok(page.cut());
                 }
                 let linked = self.relationship_at(&name_at, name, *direction)?;
-                let read = linked.as_ref().map_or(0, |linked| weight::of_relationship(&linked.relationship));
-                let shown = linked.filter(|linked| {
-                    let of = &linked.relationship.body.relationship_type;
-                    relationship_type.as_ref().is_none_or(|only| only == of) && linked.is_seen_by(caller, Way::Listed)
-                });
-                let passed = if shown.is_some() { 0 } else { read };
-                if let Some(Linked { relationship, style, .. }) = shown
-                    && !page.takes(read, (relationship, style))
-                {
+                if !Linked::pass(linked, name_at, (caller, relationship_type.as_ref()), &mut page) {
                     return Ok(page.cut());
                 }
-                page.passes(name_at, passed);
             }
             names = self.names_at(name, *direction, Some(&last), STEP)?;
         }

@@ -109,8 +109,11 @@ fn seed() -> u64 {
 
 #[tokio::test]
 async fn row_level_security_alone_keeps_tenants_apart() {
-    let tampering = Tampering { bypasses: false, without: Without::All };
-    assert_eq!(Shared::new().await.leak(seed(), tampering).await, None);
+    let (seed, shared) = (seed(), Shared::new().await);
+    let alone = Tampering { bypasses: false, without: Without::All };
+    assert_eq!(shared.leak(seed, alone).await, None);
+    let nothing = Tampering { bypasses: true, ..alone };
+    assert!(shared.leak(seed, nothing).await.is_some(), "without either everything is told");
 }
 
 #[tokio::test]

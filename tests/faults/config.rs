@@ -41,6 +41,16 @@ pub(crate) fn tenant_seed() -> anyhow::Result<Option<u64>> {
     number("ANNALS_TENANT_SEED")
 }
 
+/// How many mutations two processes make on one database.
+pub(crate) fn replica_mutations() -> anyhow::Result<u64> {
+    Ok(number("ANNALS_REPLICA_MUTATIONS")?.unwrap_or(20_000))
+}
+
+/// The seed of mutations that shall be repeated.
+pub(crate) fn replica_seed() -> anyhow::Result<Option<u64>> {
+    number("ANNALS_REPLICA_SEED")
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one home of these tests' settings")]
 fn number(variable: &str) -> anyhow::Result<Option<u64>> {
     Ok(std::env::var(variable).ok().map(|number| number.parse()).transpose()?)

@@ -11,6 +11,7 @@ mod data;
 mod knobs;
 mod names;
 mod random;
+mod replicas;
 mod scene;
 mod search;
 mod sqlite;

@@ -49,6 +49,11 @@ impl CatalogServer {
         Self::start(python, "postgres.py", &json!({"version": 18, "direct": true, "durable": true}))
     }
 
+    /// PostgreSQL 18 that can be killed; where nothing else goes wrong.
+    pub fn killable(python: &Path) -> Self {
+        Self::database(python, 18)
+    }
+
     /// A REST catalog. `given`: see the script.
     pub fn rest(python: &Path, given: &Value) -> Self {
         Self::start(python, "rest_catalog.py", given)
@@ -101,6 +106,11 @@ impl CatalogServer {
     /// Makes the next `count` commits go wrong, in one of the ways that the script tells. `away` is a state: 1 or 0.
     pub fn fail(&self, kind: &str, count: usize) {
         self.ask(&format!("POST /{kind}/{count}"));
+    }
+
+    /// Kills (-9) a database, and returns when it has been started again on what it had.
+    pub fn kill(&self) {
+        self.ask("POST /killed/1");
     }
 
     /// How many commits have gone wrong in a way.

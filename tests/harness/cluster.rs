@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 
 pub use crate::setup::{Setup, Topology};
-use crate::{http::Http, program::command};
+use crate::{http::Http, program::command, setup::SECOND};
 
 /// A port of the system's choice.
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -37,6 +37,7 @@ impl Setup {
             things: ANY,
             events: ANY,
             search: ANY,
+            second: ANY,
             peer_key: format!("annals_peer_{}", "5".repeat(64)),
             setup: self,
             dir,
@@ -64,6 +65,8 @@ pub struct Cluster {
     pub events: SocketAddr,
     /// Where search listens, if it is a process of its own.
     pub search: SocketAddr,
+    /// Where the second process of things listens, if there is one.
+    pub second: SocketAddr,
     peer_key: String,
     setup: Setup,
     dir: TempDir,
@@ -132,7 +135,7 @@ impl Cluster {
 
     /// The key that its processes share; in one process nobody knows it.
     pub fn peer_key(&self) -> &str {
-        assert_eq!(self.topology, Topology::Separate, "in one process the peer key is minted");
+        assert_ne!(self.topology, Topology::AllInOne, "in one process the peer key is minted");
         &self.peer_key
     }
 
@@ -170,6 +173,9 @@ impl Cluster {
             proxy.target.set(self.events).expect("a proxy has one target");
         }
         self.spawn("things").await;
+        if self.topology == Topology::Replicas {
+            return self.spawn(SECOND).await;
+        }
         self.spawn("search").await;
         self.spawn("gateway").await;
     }
@@ -197,6 +203,7 @@ impl Cluster {
             "events" => &mut self.events,
             "things" => &mut self.things,
             "search" => &mut self.search,
+            SECOND => &mut self.second,
             _ => &mut self.gateway,
         }
     }
@@ -204,11 +211,11 @@ impl Cluster {
     fn command(&self, name: &str, listen: SocketAddr) -> Command {
         let url = |address: SocketAddr| format!("http://{address}");
         let relay_target = self.setup.proxy.as_ref().map_or(self.events, |proxy| proxy.address);
-        let mut command = command(name);
+        let mut command = command(if name == SECOND { "things" } else { name });
         match name {
             "annals" => command.arg("serve"),
             "events" => &mut command,
-            "things" => command.args(["--events", &url(relay_target)]),
+            "things" | SECOND => command.args(["--events", &url(relay_target)]),
             "search" => command.args(["--things", &url(self.things), "--events", &url(self.events)]),
             _ => {
                 let (things, events, search) = (url(self.things), url(self.events), url(self.search));
@@ -287,6 +294,7 @@ impl Cluster {
         match self.topology {
             Topology::AllInOne => vec![self.gateway],
             Topology::Separate => vec![self.events, self.things, self.search, self.gateway],
+            Topology::Replicas => vec![self.events, self.things, self.second],
         }
     }
 

@@ -1,8 +1,9 @@
 """What is to go wrong in a server of the tests, told over HTTP on a port of its own.
 
 `POST /KIND/COUNT` makes the next COUNT commits go wrong in that way, after those that were asked for before;
-`POST /away/1` and `POST /away/0` take the server away and bring it back, `POST /fresh/1` tells of a place without tables. `GET /` tells how often what has happened, and how
-many commits are to be done yet of which the client has heard nothing.
+`POST /away/1` and `POST /away/0` take the server away and bring it back, `POST /fresh/1` tells of a place without tables, `POST /killed/1` kills the server
+and starts it again. `GET /` tells how often what has happened, and how many commits are to be done yet of which the client has
+heard nothing.
 """
 
 import collections
@@ -41,8 +42,9 @@ class Faults:
             self.met["away"] += self.is_away
             return self.is_away
 
-    def serve(self, fresh):
-        """The port where faults are asked for. `fresh` makes a place without tables, and tells of it."""
+    def serve(self, fresh, kill=None):
+        """The port where faults are asked for. `fresh` makes a place without tables, and tells of it; `kill` ends the server at once
+        and starts it again."""
         faults = self
 
         class Control(http.server.BaseHTTPRequestHandler):
@@ -50,6 +52,9 @@ class Faults:
                 kind, count = self.path.strip("/").split("/")
                 if kind == "fresh":
                     return self.answer(fresh())
+                if kind == "killed":
+                    kill()
+                    return self.answer({})
                 with faults.lock:
                     if kind == "away":
                         faults.is_away = count != "0"

@@ -74,7 +74,7 @@ class Postgres:
         self.home = tempfile.mkdtemp(prefix="annals-postgres.")
         if os.geteuid() == 0:
             shutil.chown(self.home, *list(as_other().values())[:2])
-        program, data = installed(version), os.path.join(self.home, "data")
+        program, data = self.place = installed(version), os.path.join(self.home, "data")
         made = run([program / "bin/initdb", "-D", data, "-U", "annals", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"], False)
         if made.returncode:
             sys.exit(f"initdb: {made.stderr.decode(errors='replace')}")
@@ -116,6 +116,16 @@ class Postgres:
         name = f"annals_{self.databases}"
         self.connection.cursor().execute(f"create database {name}")
         return name
+
+    def kill(self):
+        """Ends it at once, and starts it again where it was. Its children end when they notice; until then it does not start."""
+        self.process.kill()
+        self.process.wait()
+        self.process = self.start(*self.place)
+        while not self.answers():
+            self.process.wait()
+            time.sleep(0.02)
+            self.process = self.start(*self.place)
 
     def stop(self):
         self.process.send_signal(signal.SIGQUIT)
@@ -240,7 +250,7 @@ def main():
         def fresh():
             return {"url": f"postgres://annals@{HOST}:{port}/{postgres.fresh()}?sslmode=disable"}
 
-        tell_and_wait(control=faults.serve(fresh), **fresh())
+        tell_and_wait(control=faults.serve(fresh, postgres.kill), **fresh())
     finally:
         postgres.stop()
 

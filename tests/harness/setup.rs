@@ -8,6 +8,9 @@ use std::{
 
 use crate::{catalogs::CatalogServer, s3};
 
+/// The name of the second process of things.
+pub(crate) const SECOND: &str = "second";
+
 /// How the services are spread over processes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Topology {
@@ -15,6 +18,8 @@ pub enum Topology {
     AllInOne,
     /// `things`, `events`, `search` and `gateway`.
     Separate,
+    /// `events`, and two of `things` on one database.
+    Replicas,
 }
 
 /// What a cluster is started with.
@@ -113,7 +118,10 @@ impl Setup {
             command.args(["--archive-flush-interval", "1ms", "--archive-retention", "0ms"]);
         }
         let settings = [("things", &self.of_things), ("events", &self.of_events), ("search", &self.of_search)];
-        for (_, settings) in settings.into_iter().filter(|(service, _)| name == "annals" || name == *service) {
+        for (_, settings) in settings
+            .into_iter()
+            .filter(|(service, _)| name == "annals" || name == *service || (name, *service) == (SECOND, "things"))
+        {
             command.envs(settings.iter().map(|(variable, value)| (variable, value)));
         }
     }

@@ -95,6 +95,13 @@ enum Task {
         queries: u32,
     },
 
+    /// Write to the same names through two processes on one PostgreSQL, kill these and that, and compare what was told with the log.
+    Replicas {
+        /// How many mutations.
+        #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+        mutations: u32,
+    },
+
     /// Do random things to every store of things at once, and compare what each answers and has, after each.
     Differential {
         /// How many.
@@ -171,6 +178,11 @@ fn run(task: Task) -> Result<()> {
             queries,
             false,
         ),
+        Task::Replicas { mutations } => {
+            Backends::install(&workspace)?;
+            let test = "replicas::what_replicas_write_to_the_same_names_is_one_history";
+            repeat(&workspace, test, "ANNALS_REPLICA_MUTATIONS", mutations, false)
+        }
         Task::Differential { operations, seed } => {
             let test = "store::differential::random_operations_are_the_same_on_every_store";
             of_things(&workspace, test, "ANNALS_DIFFERENTIAL", ("OPERATIONS", operations), seed)

@@ -74,6 +74,13 @@ pub(crate) fn place(reference: &Reference, longest: Option<(Namespace, Style)>, 
     }
 }
 
+/// Where a path that lies nowhere would lie, if its first segment were registered on the way of another name.
+pub(crate) fn below_first_segment(reference: &Reference) -> Option<Target> {
+    let Reference::Path(path) = reference else { return None };
+    let ns = path.first_segment().parse().ok()?;
+    target(reference, ns, Style::Wiki, true, "").ok()
+}
+
 impl Place {
     /// The name to create or replace; refused where it cannot be created, and where `caller` may not write it.
     pub(crate) fn for_put(self, reference: &Reference, caller: &Caller) -> Result<Target, Refusal> {

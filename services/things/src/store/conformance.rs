@@ -188,6 +188,7 @@ cases! {
         a_namespace_does_not_count_relationships_for_who_may_not_see_their_ends
         changes_of_one_write_find_a_namespace_as_those_before_left_it
         a_name_that_is_made_on_the_way_registers_a_namespace_that_was_taken_back
+        names_may_lie_in_a_namespace_that_a_change_before_them_registers
     }
     visibility {
         a_private_thing_is_not_found_like_an_absent_one

@@ -1,6 +1,7 @@
 //! The store of many processes: PostgreSQL, version 16 or later, with row level security on every table.
 //!
-//! What a tenant asks for is done in a transaction of that tenant (`tenant`), and a group of writes in one (`lanes`, `write`).
+//! What a tenant asks for is done in a transaction of that tenant (`tenant`), a group of writes in one (`lanes`, `write`), and of reads
+//! (`reads`).
 //! Owns the only use of sqlx here. Never decides what a change does.
 
 mod ends;
@@ -15,6 +16,7 @@ mod names;
 mod namespaces;
 mod outbox;
 mod picture;
+mod reads;
 mod requests;
 mod rows;
 mod save;
@@ -44,6 +46,7 @@ use self::failure::Failure;
 use self::lanes::Lanes;
 use self::outbox::Waiting;
 use self::picture::Picture;
+use self::reads::Reads;
 use self::tenant::{Pool, Purpose, TenantTx};
 use super::facts::Facts as _;
 use super::{
@@ -59,15 +62,13 @@ use crate::stream::{Sink, Turns};
 use crate::summary::Summary;
 use crate::traverse::{Part, Traversal};
 
-/// Things that are read whole at once: what more of them may take is asked first.
-const READ_WHOLE: usize = 4;
-
 /// Reads that look at all of a namespace at a time: so many of the connections are never theirs that others wait for none.
 const LONG_READS: usize = 4;
 
 /// A database.
 pub(super) struct Postgres {
     pool: Pool,
+    reads: Arc<Reads>,
     lanes: Arc<Lanes>,
     waiting: Arc<Waiting>,
     clock: Clock,
@@ -95,6 +96,7 @@ pub(super) async fn open(url: &str, clock: Clock, readiness: Readiness, tasks: &
     waiting.found(outbox::count(&pool).await.map_err(refused)?);
     let lanes = Lanes::start(pool.clone(), clock.clone(), Arc::clone(&waiting), readiness, tasks);
     Ok(Postgres {
+        reads: Reads::new(pool.clone(), tasks),
         pool,
         lanes,
         waiting,
@@ -115,24 +117,6 @@ impl Postgres {
     /// What page tokens are sealed with: the id of the relay is random, is made with the database, and goes to events only.
     pub(super) fn seal(&self) -> Seal {
         Seal::new(&self.relay.to_bytes())
-    }
-
-    async fn read_things(&self, caller: &Caller, wanted: &Wanted) -> Result<Vec<Read>, Failure> {
-        let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
-        let mut picture = Picture::default();
-        let references = wanted.names.iter().map(|(reference, _)| reference);
-        picture.load_namespaces(&mut tx, references.flat_map(naming::candidates)).await?;
-        let mut keys = Vec::with_capacity(wanted.names.len());
-        for (reference, field) in &wanted.names {
-            keys.extend(picture.place(reference, field)?.for_read().map(|target| target.key));
-        }
-        let of_variants = keys.iter().filter(|key| !key.variant.is_canonical()).map(Key::name);
-        picture.load_canonical(&mut tx, of_variants.collect::<BTreeSet<_>>()).await?;
-        if keys.len() > READ_WHOLE {
-            keys = picture.load_sizes(&mut tx, keys, caller, wanted).await?;
-        }
-        picture.load_things(&mut tx, keys, wanted.with_embedding).await?;
-        picture.read(caller, wanted)
     }
 
     async fn resolve_name(
@@ -219,7 +203,7 @@ impl ThingStore for Postgres {
     }
 
     fn read<'a>(&'a self, caller: &'a Caller, wanted: &'a Wanted) -> Answer<'a, Vec<Read>> {
-        async move { Ok(self.read_things(caller, wanted).await?) }.boxed()
+        self.reads.read(caller, wanted).boxed()
     }
 
     fn list(&self, caller: &Caller, query: ThingQuery) -> Answer<'_, ThingPage> {

@@ -3,7 +3,7 @@
 use domain::{Condition, Style};
 use proto::common::v1::Reason;
 
-use super::bed::{Bed, anonymous, call, foreigner, keyed, name, note, ns, owner, private, reason};
+use super::bed::{Bed, anonymous, call, edge, foreigner, keyed, name, note, ns, owner, private, reason};
 use crate::Call;
 use crate::change::{Change, Sequence, Write};
 use crate::list::PageRequest;
@@ -242,4 +242,18 @@ pub(crate) async fn a_name_that_is_made_on_the_way_registers_a_namespace_that_wa
     assert!(bed.get(&owner(), "a:b").await.is_ok());
     let (style, _, contents) = bed.things.get_namespace(&owner(), &ns("a")).await.unwrap();
     assert_eq!((style, contents.things), (Style::Wiki, 1));
+}
+
+pub(crate) async fn names_may_lie_in_a_namespace_that_a_change_before_them_registers(bed: Bed) {
+    let put = |path| Change::PutThing { reference: name(path), body: note("one"), condition: Condition::None };
+    let link = Change::PutRelationship { relationship: edge("a/b/linked", "a/b/c", "a/b"), condition: Condition::None };
+    let changes = vec![put("d/e/f"), put("a/b/c"), put("a/b"), put("a/b/c"), link];
+    let Call { caller, provenance } = call(&owner());
+    let write = Write { caller, provenance, changes, sequence: Sequence::default() };
+    let answers = bed.store.things.write(write).await.unwrap();
+    let reasons: Vec<_> = answers.into_iter().map(|answer| reason(answer).err()).collect();
+    let nowhere = Some(Reason::NamespaceUnregistered);
+    assert_eq!(reasons, [nowhere, nowhere, None, None, None]);
+    assert!(bed.get(&owner(), "a:b/c").await.is_ok());
+    assert!(bed.relationship(&owner(), "a:b/linked").await.is_ok());
 }

@@ -267,8 +267,10 @@ impl Needs {
     fn add(&mut self, change: &Change, picture: &Picture) {
         let key = |reference, field| match picture.place(reference, field) {
             Ok(Place::In(target) | Place::OnTheWay(target)) => Some(target.key),
+            // A change before it may register that.
+            Ok(Place::Nowhere) => naming::below_first_segment(reference).map(|target| target.key),
             // The plan says why it is refused.
-            Ok(Place::Nowhere | Place::Hidden(_)) | Err(_) => None,
+            Ok(Place::Hidden(_)) | Err(_) => None,
         };
         match change {
             Change::PutThing { reference, .. } | Change::PatchThing { reference, .. } => {

@@ -12,6 +12,7 @@ mod imports;
 mod lists;
 mod model;
 mod namespaces;
+mod outages;
 mod outbox;
 mod patches;
 mod puts;

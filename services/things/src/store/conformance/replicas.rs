@@ -12,7 +12,7 @@ use serve::{Peer, Routes};
 use tokio::time::timeout;
 
 use super::bed::{Bed, call, name, note, owner, reason};
-use super::server::fresh;
+use super::server::{fresh, owned};
 use crate::atomic::{Idempotency, Terms};
 use crate::change::Change;
 use crate::relay::Relay;
@@ -181,22 +181,7 @@ async fn who_does_not_show_that_it_has_the_lease_loses_it() {
 
 #[tokio::test]
 async fn who_owns_a_database_and_nothing_else_migrates_and_serves() {
-    let url = tokio::task::spawn_blocking(|| fresh(18)).await.unwrap();
-    let admin = sqlx::PgPool::connect(&url).await.unwrap();
-    let database: String = sqlx::query_scalar("select current_database()").fetch_one(&admin).await.unwrap();
-    // The roles are another owner's, on a server that has been migrated for before.
-    let sql = format!(
-        "create role {database}_owner login createrole; alter database {database} owner to {database}_owner;
-        do $$ declare name text; begin
-            foreach name in array array['annals_things', 'annals_relay'] loop
-                begin execute format('create role %I nologin', name);
-                exception when duplicate_object or unique_violation then null; end;
-                execute format('grant %I to {database}_owner with admin true, set false', name);
-            end loop;
-        end $$"
-    );
-    sqlx::raw_sql(&sql).execute(&admin).await.unwrap();
-    let url = url.replace("annals@", &format!("{database}_owner@"));
+    let (url, _) = owned().await;
     migrate(&url).await.unwrap();
     let bed = Bed::open(url.clone(), Clock::system(), tempfile::tempdir().unwrap()).await;
     bed.put("onet/a", "one").await;

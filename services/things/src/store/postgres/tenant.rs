@@ -60,7 +60,8 @@ impl Pool {
     pub(super) async fn tenant(&self, tenant: &TenantId, purpose: Purpose) -> Result<TenantTx, Failure> {
         let mode = match purpose {
             Purpose::Read => "isolation level repeatable read read only",
-            Purpose::Write => "isolation level read committed read write",
+            // Where the database is read-only, it says so.
+            Purpose::Write => "isolation level read committed",
         };
         // A tenant's id has nothing in it that ends a text.
         let tenant_is = format!("set_config('annals.tenant', '{tenant}', true)");
@@ -73,7 +74,7 @@ impl Pool {
 
     /// A transaction that sees the outbox and nothing else.
     pub(super) async fn relay(&self) -> Result<Transaction<'static, Postgres>, Failure> {
-        let mode = "isolation level read committed read write";
+        let mode = "isolation level read committed";
         self.begin(format!("begin {mode}; select set_config('role', 'annals_relay', true), {SETTINGS}")).await
     }
 

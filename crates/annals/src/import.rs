@@ -62,6 +62,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = TEMPLATES)]
     exported: bool,
 
+    /// Go on with an import of this file that stopped, by the id that was told then; for a day. What it had stored stays as it is now.
+    #[arg(long, value_name = "ID")]
+    resume: Option<String>,
+
     /// Template of the namespace; it is registered on the way.
     #[arg(long, value_name = "TEMPLATE", required_unless_present = "exported")]
     ns: Option<Template>,
@@ -141,9 +145,26 @@ pub(crate) async fn load(args: &Args, source: Source, client: Client, is_quiet: 
     let parser = Parser::new(plan, items);
     let parsing = task::spawn_blocking(move || parser.run(rows));
     let mut report = Report::default();
-    let sent = Sender { client, style: args.style, cause: &args.cause, progress: &mut progress, report: &mut report }
-        .send_all(parsed)
-        .await;
+    let import_id = args.resume.clone().unwrap_or_else(|| domain::Clock::system().ulid().to_string());
+    let mut sender = Sender {
+        client,
+        style: args.style,
+        cause: &args.cause,
+        import_id: &import_id,
+        next_row: 0,
+        committed: 0,
+        progress: &mut progress,
+        report: &mut report,
+    };
+    let gone_on = if args.resume.is_some() { sender.go_on().await } else { Ok(()) };
+    let sent = match gone_on {
+        Ok(()) => sender.send_all(parsed).await,
+        Err(error) => {
+            // The parser ends with who takes what it gives.
+            drop(parsed);
+            Err(error)
+        }
+    };
     progress.finish();
     parsing.await.context("the parser ended in the middle")?;
     report.finish(progress.elapsed());

@@ -248,6 +248,7 @@ pub fn code(reason: Reason) -> Code {
         Reason::NamespaceUnregistered
         | Reason::NamespaceStyleFixed
         | Reason::NamespaceNotEmpty
+        | Reason::ImportOutOfOrder
         | Reason::NameShadowed
         | Reason::EndMissing
         | Reason::CanonicalMissing

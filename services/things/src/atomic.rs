@@ -70,7 +70,7 @@ impl Things {
         terms: Terms,
     ) -> Result<Vec<WriteResult>, Refusal> {
         let Call { caller, provenance } = call;
-        let write = Write { caller, provenance, changes, sequence: Sequence::default() };
+        let write = Write { caller, provenance, changes, sequence: Sequence::default(), part: None };
         let is_kept = !terms.validate_only;
         let mut results = self.store.things.write_atomic(write, terms).await?;
         if !is_kept {

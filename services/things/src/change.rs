@@ -1,6 +1,7 @@
 //! Owns what verbs ask of the store and what it answers: changes, and the plan of mutations that carries one out.
 //! Never reads or writes anything.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,8 +10,10 @@ use domain::{
     Thing, ThingBody, Timestamp,
 };
 use proto::convert::{NewRelationship, ThingPatch};
-use serve::Caller;
+use serve::{Caller, Refusal};
 use ulid::Ulid;
+
+use crate::refuse;
 
 /// Changes of one caller that are committed together. Each stands for itself: one that is refused leaves nothing and
 /// does not stop the others.
@@ -24,6 +27,27 @@ pub(crate) struct Write {
     pub(crate) changes: Vec<Change>,
     /// The writes that it is one of.
     pub(crate) sequence: Sequence,
+    /// Where it is part of an import that may be gone on with.
+    pub(crate) part: Option<Part>,
+}
+
+/// The part of an import that a write is: carried out where it begins at what was committed of the import before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Part {
+    /// What the principal calls the import.
+    pub(crate) import_id: Arc<str>,
+    /// The numbers of its rows, also of those that are left out.
+    pub(crate) rows: Range<u64>,
+}
+
+impl Part {
+    /// Refuses it where so many rows of the import are committed, and it does not begin there.
+    pub(crate) fn check(&self, committed: u64) -> Result<(), Refusal> {
+        if self.rows.start == committed {
+            return Ok(());
+        }
+        Err(refuse::import_out_of_order(&self.import_id, self.rows.start, committed))
+    }
 }
 
 /// Writes that follow each other, each of which is begun before those before it are answered: none is carried out after one

@@ -3,6 +3,7 @@
 //! Owns the count of rows and what is said about those that are left out. Never stops for a bad row.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use domain::Provenance;
 use futures::future::BoxFuture;
@@ -10,8 +11,8 @@ use futures::{Stream, StreamExt as _};
 use serve::{Caller, Refusal};
 use ulid::Ulid;
 
-use crate::Things;
-use crate::change::{Applied, Change, Outcome, Sequence, Write};
+use crate::change::{Applied, Change, Outcome, Part, Sequence, Write};
+use crate::{Things, refuse};
 
 /// The most rows of one message.
 const MAX_ROWS: usize = 1_000;
@@ -27,6 +28,17 @@ pub(crate) struct Rows {
     pub(crate) rows: Vec<Result<Change, Refusal>>,
     /// What the mutations say; of the first message it counts for all.
     pub(crate) provenance: Provenance,
+    /// Where the import may be gone on with; of the first message it counts for all.
+    pub(crate) course: Option<Course>,
+}
+
+/// An import that may be gone on with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Course {
+    /// What the principal calls it.
+    pub(crate) import_id: Arc<str>,
+    /// The number of the first row that comes.
+    pub(crate) first_row: u64,
 }
 
 /// What an import did.
@@ -44,6 +56,10 @@ pub(crate) struct Report {
     pub(crate) failures: Vec<(u64, Refusal)>,
     /// The last mutation.
     pub(crate) last: Option<Ulid>,
+    /// Rows that were committed before this call.
+    pub(crate) passed_over: u64,
+    /// The number behind the last row that is committed.
+    pub(crate) next_row: u64,
 }
 
 impl Things {
@@ -54,12 +70,14 @@ impl Things {
         caller: &Caller,
         mut messages: impl Stream<Item = Result<Rows, E>> + Unpin + Send,
     ) -> Result<Report, E> {
-        let (report, sequence) = (Report::default(), Sequence::default());
-        let mut import = Import { things: self, sequence, report, next_row: 0, pending: VecDeque::new() };
-        let mut provenance = None;
+        let mut import = Import::new(self);
+        let mut first = None;
         while let Some(message) = messages.next().await {
-            let Rows { rows, provenance: given } = message?;
-            let provenance = provenance.get_or_insert(given).clone();
+            let Rows { rows, provenance, course } = message?;
+            if first.is_none() {
+                import.go_on(caller, course).await?;
+            }
+            let provenance = first.get_or_insert(provenance).clone();
             if rows.len() > MAX_ROWS {
                 return Err(Refusal::invalid_field("rows", "must be at most 1,000 in one message").into());
             }
@@ -68,6 +86,7 @@ impl Things {
         while !import.pending.is_empty() {
             import.finish_oldest().await?;
         }
+        import.report.next_row = import.next_row.max(import.committed);
         Ok(import.report)
     }
 }
@@ -78,6 +97,9 @@ struct Import<'a> {
     /// Of the messages.
     sequence: Sequence,
     report: Report,
+    import_id: Option<Arc<str>>,
+    /// Rows before this one are passed over.
+    committed: u64,
     next_row: u64,
     pending: VecDeque<Pending<'a>>,
 }
@@ -89,19 +111,44 @@ struct Pending<'a> {
     answer: BoxFuture<'a, Result<Vec<Result<Applied, Refusal>>, Refusal>>,
 }
 
-impl Import<'_> {
+impl<'a> Import<'a> {
+    fn new(things: &'a Things) -> Self {
+        let (report, sequence, pending) = (Report::default(), Sequence::default(), VecDeque::new());
+        Self { things, sequence, report, import_id: None, committed: 0, next_row: 0, pending }
+    }
+
+    /// Looks how much of it is committed, if that is to be known.
+    async fn go_on(&mut self, caller: &Caller, course: Option<Course>) -> Result<(), Refusal> {
+        let Some(Course { import_id, first_row }) = course else { return Ok(()) };
+        if caller.is_anonymous() {
+            return Err(Refusal::unauthenticated());
+        }
+        self.committed = self.things.store.things.imported(caller, Arc::clone(&import_id)).await?;
+        if first_row > self.committed {
+            return Err(refuse::import_out_of_order(&import_id, first_row, self.committed));
+        }
+        (self.next_row, self.import_id) = (first_row, Some(import_id));
+        Ok(())
+    }
+
     async fn begin(
         &mut self,
         caller: &Caller,
         provenance: Provenance,
         rows: Vec<Result<Change, Refusal>>,
     ) -> Result<(), Refusal> {
+        let first = self.next_row;
+        self.next_row += rows.len() as u64;
+        let passed_over = self.committed.saturating_sub(first).min(rows.len() as u64);
+        self.report.passed_over += passed_over;
+        let part = self.import_id.clone().map(|import_id| Part { import_id, rows: first + passed_over..self.next_row });
+        if part.as_ref().is_some_and(|part| part.rows.is_empty()) {
+            return Ok(());
+        }
         let (changes, sequence) = (Vec::with_capacity(rows.len()), self.sequence.clone());
-        let mut write = Write { caller: caller.clone(), provenance, changes, sequence };
+        let mut write = Write { caller: caller.clone(), provenance, changes, sequence, part };
         let mut numbers = Vec::with_capacity(rows.len());
-        for row in rows {
-            let number = self.next_row;
-            self.next_row += 1;
+        for (number, row) in (first..).zip(rows).skip(passed_over as usize) {
             match row {
                 Ok(change) => {
                     write.changes.push(change);

@@ -98,7 +98,7 @@ impl Things {
     /// Has one change carried out.
     async fn change(&self, call: Call, change: Change) -> Result<Applied, Refusal> {
         let Call { caller, provenance } = call;
-        let write = Write { caller, provenance, changes: vec![change], sequence: Sequence::default() };
+        let write = Write { caller, provenance, changes: vec![change], sequence: Sequence::default(), part: None };
         let answers = self.store.things.write(write).await?;
         answers.into_iter().next().expect("each change is answered")
     }

@@ -109,6 +109,13 @@ pub(crate) fn request_id_reused(request_id: &str) -> Refusal {
     Refusal::new(Reason::RequestIdReused, message)
 }
 
+pub(crate) fn import_out_of_order(import_id: &str, begins: u64, committed: u64) -> Refusal {
+    let message = format!(
+        "{committed} rows of import {import_id} are committed, and what came begins with row {begins}: ask for next_row and go on there"
+    );
+    Refusal::new(Reason::ImportOutOfOrder, message).with("next_row", committed)
+}
+
 /// Of changes that are written together, all of which one refuses. Facts for machines stay one: several are in any order on the
 /// wire, and a refusal that hides whether something exists is the same bytes each time.
 pub(crate) fn of_change(number: usize, mut refusal: Refusal) -> Refusal {

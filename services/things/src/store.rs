@@ -49,9 +49,13 @@ pub(crate) type Answer<'a, T> = BoxFuture<'a, Result<T, Refusal>>;
 pub(crate) trait ThingStore: Send + Sync {
     /// Carries out changes in one transaction, durable when it answers. Each change is answered for itself. Writes are
     /// serial: each sees all of those before it and nothing of those after it. One whose sequence has ended is refused, and
-    /// one that is refused as a whole ends its own.
+    /// one that is refused as a whole ends its own. Where it is part of an import, that is noted with it; `IMPORT_OUT_OF_ORDER` if it
+    /// does not begin at what was committed of the import.
     /// `OVERLOADED` while the outbox is full.
     fn write(&self, write: Write) -> Answer<'_, Vec<Result<Applied, Refusal>>>;
+
+    /// How many rows of an import of the caller are committed; none of one that is not known, or to which nothing came for 24 hours.
+    fn imported(&self, caller: &Caller, import_id: Arc<str>) -> Answer<'_, u64>;
 
     /// Carries out changes in one transaction, durable when it answers, all or none: the first one that is refused refuses
     /// them all, and the refusal says which it was. What is asked for once and was carried out is answered as it was then.

@@ -20,6 +20,8 @@ pub(crate) struct Report {
     /// Rows that said the same as an earlier one of the file.
     pub(super) equal: u64,
     pub(super) failed: u64,
+    /// Rows that were committed before, by a command that was not carried through.
+    pub(super) passed_over: u64,
     /// ULID of the last mutation.
     pub(super) last_ulid: String,
     pub(super) elapsed: Duration,
@@ -34,7 +36,7 @@ impl Report {
 
     /// Whether nothing came of any row yet.
     pub(super) fn is_empty(&self) -> bool {
-        self.created + self.replaced + self.unchanged + self.equal + self.failed == 0
+        self.created + self.replaced + self.unchanged + self.equal + self.failed + self.passed_over == 0
     }
 
     /// Notes how long it took.
@@ -52,7 +54,7 @@ impl Report {
 
     /// As one JSON document.
     pub(crate) fn to_json(&self) -> String {
-        let Self { created, replaced, unchanged, equal, failed, last_ulid, elapsed, failures } = self;
+        let Self { created, replaced, unchanged, equal, failed, passed_over, last_ulid, elapsed, failures } = self;
         let mut writer = Writer::object();
         let counts = [
             ("created", created),
@@ -60,6 +62,7 @@ impl Report {
             ("unchanged", unchanged),
             ("equal", equal),
             ("failed", failed),
+            ("passed_over", passed_over),
         ];
         for (name, count) in counts {
             writer.number(name, count);
@@ -83,7 +86,8 @@ impl fmt::Display for Report {
             (self.equal, "equal to an earlier row"),
             (self.failed, "failed"),
         ];
-        for (count, word) in counts {
+        let passed_over = (self.passed_over > 0).then_some((self.passed_over, "passed over"));
+        for (count, word) in counts.into_iter().chain(passed_over) {
             write!(formatter, "{} {word}, ", render::grouped(count))?;
         }
         write!(formatter, "{:.1} s", self.elapsed.as_secs_f64())
@@ -105,7 +109,7 @@ mod tests {
         };
         let line = "1,016 created, 0 replaced, 0 unchanged, 0 equal to an earlier row, 1 failed, 1.2 s";
         assert_eq!(report.to_string(), line);
-        let json = r#"{"created":1016,"replaced":0,"unchanged":0,"equal":0,"failed":1,"seconds":1.234,"last_ulid":"","#;
+        let json = r#"{"created":1016,"replaced":0,"unchanged":0,"equal":0,"failed":1,"passed_over":0,"seconds":1.234,"last_ulid":"","#;
         let failures = r#""failures":[{"line":7,"message":"id: is empty in this row"}]}"#;
         assert_eq!(report.to_json(), format!("{json}{failures}"));
     }

@@ -51,11 +51,28 @@ pub(super) struct Sender<'a> {
     /// `None` registers as wiki and takes the style that is there.
     pub(super) style: Option<Style>,
     pub(super) cause: &'a str,
+    /// By which the server knows how far the import is.
+    pub(super) import_id: &'a str,
+    /// The number of the next row.
+    pub(super) next_row: u64,
+    /// Rows before this one are not sent again.
+    pub(super) committed: u64,
     pub(super) progress: &'a mut Progress,
     pub(super) report: &'a mut Report,
 }
 
 impl Sender<'_> {
+    /// Asks how much of an import is committed, which is not sent again.
+    pub(super) async fn go_on(&mut self) -> anyhow::Result<()> {
+        let question = ImportThingsRequest { import_id: self.import_id.to_owned(), ..ImportThingsRequest::default() };
+        let answer = self.client.things().import_things(tokio_stream::iter([question])).await?.into_inner();
+        self.committed = answer.next_row.unsigned_abs();
+        if self.committed == 0 {
+            self.progress.say(&format!("nothing is known of import {}: every row is sent", self.import_id));
+        }
+        Ok(())
+    }
+
     /// Until the parser has no more.
     pub(super) async fn send_all(&mut self, mut items: mpsc::Receiver<Item>) -> anyhow::Result<()> {
         while let Some(batch) = self.next_batch(&mut items).await? {
@@ -66,14 +83,17 @@ impl Sender<'_> {
 
     /// One stream, beginning with `first`.
     async fn send_stream(&mut self, first: Batch, items: &mut mpsc::Receiver<Item>) -> anyhow::Result<()> {
+        let first_row = self.next_row;
         let (messages, stream) = mpsc::channel(MESSAGES_AHEAD);
         let mut things = self.client.things();
         let call = things.import_things(ReceiverStream::new(stream));
         let mut lines = Vec::new();
         let feeding = self.feed(first, items, messages, &mut lines);
         let (answer, fed) = tokio::join!(call, feeding);
-        let answer = answer.context("the import stopped; run the same command again: what is stored stays as it is")?;
-        self.count(answer.into_inner(), &lines);
+        let again =
+            || format!("the import stopped; to go on with it, run the same command with --resume {}", self.import_id);
+        let answer = answer.with_context(again)?;
+        self.count(answer.into_inner(), first_row, &lines);
         fed
     }
 
@@ -91,9 +111,14 @@ impl Sender<'_> {
                 self.register(ns).await?;
             }
             let count = rows.len();
-            let cause = if lines.is_empty() { self.cause.to_owned() } else { String::new() };
+            let mut message = ImportThingsRequest { rows, ..ImportThingsRequest::default() };
+            if lines.is_empty() {
+                message.cause = self.cause.to_owned();
+                message.import_id = self.import_id.to_owned();
+                message.first_row = self.next_row.cast_signed();
+            }
             lines.extend(of_batch);
-            let message = ImportThingsRequest { rows, request_id: String::new(), cause };
+            self.next_row += count as u64;
             if messages.send(message).await.is_err() {
                 break; // The call has ended, and its answer says why.
             }
@@ -109,6 +134,10 @@ impl Sender<'_> {
     async fn next_batch(&mut self, items: &mut mpsc::Receiver<Item>) -> anyhow::Result<Option<Batch>> {
         while let Some(item) = items.recv().await {
             match item {
+                Item::Batch(batch) if self.next_row + batch.rows.len() as u64 <= self.committed => {
+                    self.next_row += batch.rows.len() as u64;
+                    self.report.passed_over += batch.rows.len() as u64;
+                }
                 Item::Batch(batch) => return Ok(Some(batch)),
                 Item::Equal => self.report.equal += 1,
                 Item::Bad(bad) => self.leave_out(bad),
@@ -131,8 +160,18 @@ impl Sender<'_> {
         Err(status).with_context(|| format!("the namespace {ns} cannot be registered"))
     }
 
-    fn count(&mut self, answer: ImportThingsResponse, lines: &[u64]) {
-        let ImportThingsResponse { created, replaced, unchanged, failed, failures, last_ulid } = answer;
+    fn count(&mut self, answer: ImportThingsResponse, first_row: u64, lines: &[u64]) {
+        let ImportThingsResponse {
+            created,
+            replaced,
+            unchanged,
+            failed,
+            failures,
+            last_ulid,
+            passed_over,
+            next_row: _,
+        } = answer;
+        self.report.passed_over += passed_over.unsigned_abs();
         self.report.created += created.unsigned_abs();
         self.report.replaced += replaced.unsigned_abs();
         self.report.unchanged += unchanged.unsigned_abs();
@@ -141,7 +180,7 @@ impl Sender<'_> {
         }
         let untold = failed.unsigned_abs().saturating_sub(failures.len() as u64);
         for failure in failures {
-            let line = usize::try_from(failure.row).ok().and_then(|row| lines.get(row)).copied();
+            let line = lines.get(failure.row.unsigned_abs().saturating_sub(first_row) as usize).copied();
             let reason = format!("{} ({})", failure.message, failure.reason);
             self.leave_out(BadRow { line: line.unwrap_or_default(), reason });
         }

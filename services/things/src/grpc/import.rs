@@ -8,14 +8,27 @@ use tonic::Status;
 
 use crate::Things;
 use crate::change::Change;
-use crate::import::{Report, Rows};
+use crate::import::{Course, Report, Rows};
 
 impl Things {
     pub(super) fn rows(&self, caller: &Caller, message: wire::ImportThingsRequest) -> Result<Rows, Status> {
-        let wire::ImportThingsRequest { rows, request_id, cause } = message;
+        let wire::ImportThingsRequest { rows, request_id, cause, import_id, first_row } = message;
         let provenance = self.provenance(caller, request_id, cause).map_err(Refusal::from)?;
-        Ok(Rows { rows: rows.into_iter().map(|row| import_row(row).map_err(Refusal::from)).collect(), provenance })
+        let course = course(import_id, first_row).map_err(Refusal::from)?;
+        let rows = rows.into_iter().map(|row| import_row(row).map_err(Refusal::from)).collect();
+        Ok(Rows { rows, provenance, course })
     }
+}
+
+fn course(import_id: String, first_row: i64) -> Result<Option<Course>, Invalid> {
+    if import_id.is_empty() && first_row != 0 {
+        return Err(Invalid::new("first_row", "needs import_id"));
+    }
+    let first_row = first_row.try_into().map_err(|_| Invalid::new("first_row", "must not be negative"))?;
+    if import_id.len() > 128 || import_id.chars().any(char::is_control) {
+        return Err(Invalid::new("import_id", "must be at most 128 bytes without control characters"));
+    }
+    Ok((!import_id.is_empty()).then(|| Course { import_id: import_id.into(), first_row }))
 }
 
 fn import_row(row: wire::ImportRow) -> Result<Change, Invalid> {
@@ -38,7 +51,7 @@ fn import_row(row: wire::ImportRow) -> Result<Change, Invalid> {
 }
 
 pub(super) fn import_report(report: Report) -> wire::ImportThingsResponse {
-    let Report { created, replaced, unchanged, failed, failures, last } = report;
+    let Report { created, replaced, unchanged, failed, failures, last, passed_over, next_row } = report;
     let failure = |(row, refusal): (u64, Refusal)| wire::ImportFailure {
         row: row as i64,
         reason: refusal.reason_name().to_owned(),
@@ -52,5 +65,7 @@ pub(super) fn import_report(report: Report) -> wire::ImportThingsResponse {
         failed: failed as i64,
         failures: failures.into_iter().map(failure).collect(),
         last_ulid: last.map(|ulid| ulid.to_string()).unwrap_or_default(),
+        passed_over: passed_over as i64,
+        next_row: next_row as i64,
     }
 }

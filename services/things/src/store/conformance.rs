@@ -255,6 +255,10 @@ cases! {
         the_first_request_id_counts_for_the_whole_import
         rows_are_counted_across_messages
         an_earlier_clock_after_a_restart_gives_no_name_the_ulid_of_another
+        an_import_with_an_id_is_gone_on_with_where_it_ended
+        rows_that_do_not_follow_those_of_their_import_are_refused
+        what_follows_a_part_that_is_refused_is_refused
+        an_import_is_its_principals_and_is_known_for_a_day
         a_namespace_is_imported_by_who_may_register_it
     }
     exports {

@@ -7,6 +7,7 @@
 mod ends;
 mod export;
 mod failure;
+mod imports;
 mod lanes;
 mod links;
 mod lists;
@@ -183,6 +184,17 @@ impl ThingStore for Postgres {
                 return Err(refuse::outbox_full());
             }
             self.lanes.write(write).await
+        }
+        .boxed()
+    }
+
+    fn imported(&self, caller: &Caller, import_id: Arc<str>) -> Answer<'_, u64> {
+        let caller = caller.clone();
+        async move {
+            // Those of this process that were asked for before.
+            self.lanes.turn(&caller.tenant).await?;
+            let mut tx = self.pool.tenant(&caller.tenant, Purpose::Read).await?;
+            Ok(imports::imported(&mut tx, &caller.principal, &import_id, self.clock.now()).await?)
         }
         .boxed()
     }

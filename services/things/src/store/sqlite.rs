@@ -7,6 +7,7 @@ mod apply;
 mod ends;
 mod export;
 mod failure;
+mod imports;
 mod lists;
 mod migrate;
 mod namespaces;
@@ -81,6 +82,15 @@ impl ThingStore for Sqlite {
             self.writer.submit_in(sequence, move |transaction| transaction.write(write)).await
         }
         .boxed()
+    }
+
+    fn imported(&self, caller: &Caller, import_id: Arc<str>) -> Answer<'_, u64> {
+        let caller = caller.clone();
+        let imported = self.writer.submit(move |transaction| {
+            let now = transaction.clock().now();
+            transaction.tables(&caller.tenant).imported(&caller.principal, &import_id, now)
+        });
+        imported.boxed()
     }
 
     fn write_atomic(&self, write: Write, terms: Terms) -> Answer<'_, Vec<WriteResult>> {

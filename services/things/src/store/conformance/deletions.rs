@@ -99,8 +99,13 @@ pub(crate) async fn what_depends_on_a_thing_is_deleted_before_it(bed: Bed) {
 }
 
 async fn write(bed: &Bed, changes: Vec<Change>) {
-    let write =
-        Write { caller: owner(), provenance: call(&owner()).provenance, changes, sequence: Sequence::default() };
+    let write = Write {
+        caller: owner(),
+        provenance: call(&owner()).provenance,
+        changes,
+        sequence: Sequence::default(),
+        part: None,
+    };
     for answer in bed.store.things.write(write).await.unwrap() {
         answer.unwrap();
     }

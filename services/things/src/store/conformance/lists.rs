@@ -172,8 +172,13 @@ pub(crate) async fn the_first_page_of_little_among_much_is_short_and_its_token_g
             condition: Condition::None,
         };
         let changes = numbers.iter().map(put).collect();
-        let write =
-            Write { caller: owner(), provenance: call(&owner()).provenance, changes, sequence: Sequence::default() };
+        let write = Write {
+            caller: owner(),
+            provenance: call(&owner()).provenance,
+            changes,
+            sequence: Sequence::default(),
+            part: None,
+        };
         bed.store.things.write(write).await.unwrap();
     }
     let (names, token) = bed.page(&anonymous(), "onet", 50, "").await;

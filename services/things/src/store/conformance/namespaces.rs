@@ -222,7 +222,7 @@ pub(crate) async fn changes_of_one_write_find_a_namespace_as_those_before_left_i
     let put = Change::PutThing { reference: name("a/b:c"), body: note("one"), condition: Condition::None };
     let changes = vec![delete, take_back(), register, put, take_back()];
     let Call { caller, provenance } = call(&owner());
-    let write = Write { caller, provenance, changes, sequence: Sequence::default() };
+    let write = Write { caller, provenance, changes, sequence: Sequence::default(), part: None };
     let answers = bed.store.things.write(write).await.unwrap();
     let reasons: Vec<_> = answers.into_iter().map(|answer| reason(answer).err()).collect();
     assert_eq!(reasons, [Some(Reason::NotFound), None, None, None, Some(Reason::NamespaceNotEmpty)]);
@@ -236,7 +236,7 @@ pub(crate) async fn a_name_that_is_made_on_the_way_registers_a_namespace_that_wa
     let put = Change::PutThing { reference: name("a:b"), body: note("one"), condition: Condition::None };
     let changes = vec![Change::DeleteNamespace { ns: ns("a") }, put];
     let Call { caller, provenance } = call(&owner());
-    let write = Write { caller, provenance, changes, sequence: Sequence::default() };
+    let write = Write { caller, provenance, changes, sequence: Sequence::default(), part: None };
     let answers = bed.store.things.write(write).await.unwrap();
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     assert!(bed.get(&owner(), "a:b").await.is_ok());
@@ -249,7 +249,7 @@ pub(crate) async fn names_may_lie_in_a_namespace_that_a_change_before_them_regis
     let link = Change::PutRelationship { relationship: edge("a/b/linked", "a/b/c", "a/b"), condition: Condition::None };
     let changes = vec![put("d/e/f"), put("a/b/c"), put("a/b"), put("a/b/c"), link];
     let Call { caller, provenance } = call(&owner());
-    let write = Write { caller, provenance, changes, sequence: Sequence::default() };
+    let write = Write { caller, provenance, changes, sequence: Sequence::default(), part: None };
     let answers = bed.store.things.write(write).await.unwrap();
     let reasons: Vec<_> = answers.into_iter().map(|answer| reason(answer).err()).collect();
     let nowhere = Some(Reason::NamespaceUnregistered);

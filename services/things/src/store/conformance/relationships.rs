@@ -145,6 +145,7 @@ pub(crate) async fn the_ten_thousandth_outgoing_relationship_is_the_last(bed: Be
             provenance,
             changes: relationships.map(put).collect(),
             sequence: Sequence::default(),
+            part: None,
         };
         let answers = bed.store.things.write(write).await.unwrap();
         assert!(answers.iter().all(|answer| reason(answer.clone()).is_ok()));

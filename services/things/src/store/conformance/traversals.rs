@@ -109,7 +109,8 @@ pub(crate) async fn a_walk_goes_on_where_a_thing_has_very_many_relationships(bed
     for changes in changes.chunks(500) {
         let provenance = call(&owner()).provenance;
         let (changes, sequence) = (changes.to_vec(), Sequence::default());
-        let answers = bed.store.things.write(Write { caller: owner(), provenance, changes, sequence }).await.unwrap();
+        let answers =
+            bed.store.things.write(Write { caller: owner(), provenance, changes, sequence, part: None }).await.unwrap();
         assert!(answers.iter().all(Result::is_ok));
     }
     let (reached, is_truncated) = bed.walk(&owner(), from("onet/near", 3)).await.unwrap();

@@ -14,7 +14,7 @@ use ulid::Ulid;
 use super::ask::{self, Ask};
 use crate::atomic::{Idempotency, Terms};
 use crate::change::Change;
-use crate::import::Rows;
+use crate::import::{Course, Rows};
 use crate::store::conformance::bed::{Bed, call, name, ns};
 
 /// Something that a client does.
@@ -23,7 +23,8 @@ pub(in crate::store) enum Operation {
     Change(Who, Given),
     /// Together, all or none; only validated, or under a request id.
     Write(Who, Vec<Given>, bool, Option<u8>),
-    Import(Who, Vec<Given>),
+    /// Under an id of an import that may be gone on with.
+    Import(Who, Vec<Given>, Option<u8>),
     Ask(Who, Ask),
     TimePasses(i64),
 }
@@ -71,9 +72,10 @@ impl Operation {
                 let terms = Terms { validate_only: *validate_only, idempotency };
                 format!("{:?}", bed.things.write_things(call(&who.caller(tenants)), changes, terms).await)
             }
-            Self::Import(who, given) => {
+            Self::Import(who, given, import) => {
+                let course = import.map(|number| Course { import_id: format!("import-{number}").into(), first_row: 0 });
                 let rows = changes(bed, given, tenants).await.into_iter().map(Ok).collect();
-                let rows = Rows { rows, provenance: call(&who.caller(tenants)).provenance };
+                let rows = Rows { rows, provenance: call(&who.caller(tenants)).provenance, course };
                 let rows = stream::iter([Ok::<_, Refusal>(rows)]);
                 format!("{:?}", bed.things.import(&who.caller(tenants), rows).await)
             }
@@ -169,7 +171,8 @@ pub(in crate::store) fn any() -> impl Strategy<Value = Operation> {
         8 => (who(), given(true)).prop_map(|(who, given)| Operation::Change(who, given)),
         2 => (who(), prop::collection::vec(given(false), 1..5), any_of([false, false, true]), prop::option::of(0..8_u8))
             .prop_map(|(who, given, validate, request)| Operation::Write(who, given, validate, request)),
-        1 => (who(), prop::collection::vec(put(), 1..8)).prop_map(|(who, given)| Operation::Import(who, given)),
+        1 => (who(), prop::collection::vec(put(), 1..8), prop::option::of(0..4_u8))
+            .prop_map(|(who, given, import)| Operation::Import(who, given, import)),
         6 => (who(), ask::any()).prop_map(|(who, ask)| Operation::Ask(who, ask)),
         1 => (-5_000..2_000_000_i64).prop_map(Operation::TimePasses),
     ]

@@ -60,6 +60,13 @@ impl Crowd {
             );
             run(&mut database, &fresh).await;
         }
+        for number in 0..4 {
+            let imports = format!(
+                "insert into imports values
+                ('{TENANT}', 'somebody', 'import-{number}', 3, 4102444800000), ('{TENANT}', 'old', '{number}', 3, 0)"
+            );
+            run(&mut database, &imports).await;
+        }
         let marks = marks(&mut database).await;
         Self { url: url.to_owned(), marks }
     }
@@ -69,7 +76,7 @@ impl Crowd {
     }
 }
 
-const TABLES: [&str; 5] = ["namespaces", "things", "relationships", "names", "requests"];
+const TABLES: [&str; 6] = ["namespaces", "things", "relationships", "names", "requests", "imports"];
 
 /// How many rows of each table it has, and who has written them last.
 async fn marks(database: &mut PgConnection) -> Vec<(i64, i64)> {

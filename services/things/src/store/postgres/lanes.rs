@@ -33,7 +33,7 @@ const TRIES: usize = 5;
 
 /// What is done in its turn.
 enum Job {
-    Write(Write, oneshot::Sender<Result<Answers, Refusal>>),
+    Write(Write, oneshot::Sender<Answers>),
     /// Alone in its transaction: where one of its changes is refused, all of that is undone.
     Atomic(Write, Terms, oneshot::Sender<Result<Vec<WriteResult>, Refusal>>),
     /// Tells when its turn has come.
@@ -87,7 +87,7 @@ impl Lanes {
     }
 
     /// Has a write carried out after those before it. One that was taken is carried out even if nobody waits any more.
-    pub(super) async fn write(&self, write: Write) -> Result<Answers, Refusal> {
+    pub(super) async fn write(&self, write: Write) -> Answers {
         let (answer, answered) = oneshot::channel();
         let lane = Some(write.caller.tenant.clone());
         self.enqueue(lane, Job::Write(write, answer)).await?;
@@ -187,7 +187,7 @@ impl Lanes {
     }
 
     /// The writes that come next, as many as a group has, and what comes after them if that is no write.
-    fn take(&self, lane: &Lane, writes: &mut Vec<(Write, oneshot::Sender<Result<Answers, Refusal>>)>) -> Option<Job> {
+    fn take(&self, lane: &Lane, writes: &mut Vec<(Write, oneshot::Sender<Answers>)>) -> Option<Job> {
         let mut state = self.state();
         let jobs = state.lanes.get_mut(lane).expect("a lane with something to do is known");
         let (mut changes, mut bytes) = (0, 0);
@@ -206,7 +206,7 @@ impl Lanes {
         None
     }
 
-    async fn group(&self, writes: Vec<(Write, oneshot::Sender<Result<Answers, Refusal>>)>) {
+    async fn group(&self, writes: Vec<(Write, oneshot::Sender<Answers>)>) {
         let (ended, going): (Vec<_>, Vec<_>) = writes.into_iter().partition(|(write, _)| write.sequence.has_ended());
         for (_, answer) in ended {
             let _ = answer.send(Err(store_unavailable()));
@@ -225,9 +225,13 @@ impl Lanes {
         };
         match answers {
             Ok(answers) => {
-                for ((_, answer), of_write) in going.into_iter().zip(answers) {
+                for ((write, answer), of_write) in going.into_iter().zip(answers) {
+                    if of_write.is_err() {
+                        // Before the next group begins.
+                        write.sequence.end();
+                    }
                     // Nobody listens if the caller's deadline came first.
-                    let _ = answer.send(Ok(of_write));
+                    let _ = answer.send(of_write);
                 }
             }
             Err(failure) => {

@@ -12,15 +12,15 @@ use super::failure::Failure;
 use super::picture::Picture;
 use super::save::Added;
 use super::tenant::{Pool, Purpose, TenantTx};
-use super::{outbox, requests};
+use super::{imports, outbox, requests};
 use crate::atomic::{Terms, result_of};
 use crate::change::{Applied, Change, Origin, Plan, Write};
 use crate::naming::{self, Place};
 use crate::store::facts::Facts as _;
 use crate::{delete, namespaces, refuse};
 
-/// What each change of a write did, or why it did nothing.
-pub(super) type Answers = Vec<Result<Applied, Refusal>>;
+/// What each change of a write did, or why it did nothing; or why none of them was carried out.
+pub(super) type Answers = Result<Vec<Result<Applied, Refusal>>, Refusal>;
 
 /// Every writer has it shared until it has committed, so whoever has it alone has seen all that were under way.
 pub(super) const WRITERS: i64 = 0x616e_6e61_6c73;
@@ -32,12 +32,7 @@ pub(super) async fn group(pool: &Pool, clock: &Clock, writes: &[&Write]) -> Resu
     let mut group = Group::begin(pool, clock, tenant, &changes).await?;
     let mut answers = Vec::with_capacity(writes.len());
     for write in writes {
-        let origin = Origin { caller: &write.caller, provenance: &write.provenance, clock };
-        let mut of_write = Answers::with_capacity(write.changes.len());
-        for changes in steps(&write.changes) {
-            group.carry_out(origin, changes, &mut of_write).await?;
-        }
-        answers.push(of_write);
+        answers.push(group.write(write, clock).await?);
     }
     let added = group.commit().await?;
     Ok((answers, added))
@@ -50,7 +45,7 @@ pub(super) async fn atomic(
     write: &Write,
     terms: &Terms,
 ) -> Result<(Vec<WriteResult>, Added), Failure> {
-    let Write { caller, provenance, changes, sequence: _ } = write;
+    let Write { caller, provenance, changes, sequence: _, part: _ } = write;
     let mut group = Group::begin(pool, clock, &caller.tenant, &changes.iter().collect::<Vec<_>>()).await?;
     // After the locks: of another's request for the same names, which has been carried out then.
     let now = clock.now();
@@ -61,7 +56,7 @@ pub(super) async fn atomic(
     }
     let (origin, mut done) = (Origin { caller, provenance, clock }, Vec::with_capacity(changes.len()));
     for step in steps(changes) {
-        let mut answers = Answers::with_capacity(step.len());
+        let mut answers = Vec::with_capacity(step.len());
         group.carry_out(origin, step, &mut answers).await?;
         for (change, answer) in step.iter().zip(answers) {
             let applied = answer.map_err(|refusal| refuse::of_change(done.len(), refusal))?;
@@ -117,6 +112,27 @@ impl Group {
         Ok(group)
     }
 
+    /// Carries out a write, unless it is refused as a whole.
+    async fn write(&mut self, write: &Write, clock: &Clock) -> Result<Answers, Failure> {
+        let Write { caller, provenance, changes, sequence: _, part } = write;
+        let now = clock.now();
+        if let Some(part) = part {
+            let committed = imports::imported(&mut self.tx, &caller.principal, &part.import_id, now).await?;
+            if let Err(refusal) = part.check(committed) {
+                return Ok(Err(refusal));
+            }
+        }
+        let origin = Origin { caller, provenance, clock };
+        let mut answers = Vec::with_capacity(changes.len());
+        for changes in steps(changes) {
+            self.carry_out(origin, changes, &mut answers).await?;
+        }
+        if let Some(part) = part {
+            imports::note(&mut self.tx, &caller.principal, part, now).await?;
+        }
+        Ok(Ok(answers))
+    }
+
     async fn commit(mut self) -> Result<Added, Failure> {
         self.save().await?;
         self.picture.forget_unborn(&mut self.tx, &self.locked).await?;
@@ -169,7 +185,7 @@ impl Group {
         &mut self,
         origin: Origin<'_>,
         changes: &[Change],
-        answers: &mut Answers,
+        answers: &mut Vec<Result<Applied, Refusal>>,
     ) -> Result<(), Failure> {
         if let [change] = changes
             && is_alone(change)

@@ -19,8 +19,11 @@ const STEP: usize = 256;
 impl Transaction<'_> {
     /// Carries out the changes of a write, each for itself.
     pub(super) fn write(&mut self, write: Write) -> Result<Vec<Result<Applied, Refusal>>, Failure> {
-        let Write { caller, provenance, changes, sequence: _ } = write;
-        let clock = self.clock().clone();
+        let Write { caller, provenance, changes, sequence: _, part } = write;
+        let (clock, now) = (self.clock().clone(), self.clock().now());
+        if let Some(part) = &part {
+            part.check(self.tables(&caller.tenant).imported(&caller.principal, &part.import_id, now)?)?;
+        }
         let origin = Origin { caller: &caller, provenance: &provenance, clock: &clock };
         let mut answers = Vec::with_capacity(changes.len());
         for change in changes {
@@ -30,6 +33,9 @@ impl Transaction<'_> {
                 Err(Failure::Refused(refusal)) => answers.push(Err(refusal)),
                 Err(failure) => return Err(failure),
             }
+        }
+        if let Some(part) = part {
+            self.tables(&caller.tenant).note_imported(&caller.principal, &part, now)?;
         }
         Ok(answers)
     }
@@ -51,7 +57,7 @@ impl Transaction<'_> {
     }
 
     fn all(&mut self, write: Write) -> Result<Vec<WriteResult>, Failure> {
-        let Write { caller, provenance, changes, sequence: _ } = write;
+        let Write { caller, provenance, changes, sequence: _, part: _ } = write;
         let clock = self.clock().clone();
         let origin = Origin { caller: &caller, provenance: &provenance, clock: &clock };
         let mut done = Vec::with_capacity(changes.len());

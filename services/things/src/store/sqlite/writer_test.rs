@@ -37,7 +37,7 @@ fn put(id: &str, content: &str) -> Write {
     let reference = domain::Reference::Path(format!("onet/{id}").parse().unwrap());
     let provenance = Provenance { actor: "test".into(), request_id: "r".into(), cause: "".into() };
     let changes = vec![Change::PutThing { reference, body, condition: Condition::None }];
-    Write { caller: Caller::local(), provenance, changes, sequence: Sequence::default() }
+    Write { caller: Caller::local(), provenance, changes, sequence: Sequence::default(), part: None }
 }
 
 async fn write(store: &Sqlite, id: &str, content: &str) -> Result<Applied, Refusal> {

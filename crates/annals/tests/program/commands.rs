@@ -91,6 +91,24 @@ fn a_bad_row_is_told_with_its_line_and_the_others_are_put() {
 }
 
 #[test]
+fn an_import_that_stopped_is_gone_on_with_by_its_id() {
+    let (dir, server) = start();
+    let file = dir.path().join("rows.tsv");
+    let import = format!("annals import {} --ns rows --id '{{id}}' --type Row --resume monday", file.display());
+    let rows = ["id\tshown", "a\tone", "b\ttwo", "c\tthree", "d\tfour"];
+    std::fs::write(&file, rows[..3].join("\n")).unwrap();
+    let output = server.shell(&import);
+    let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(told.starts_with("2 created,") && said.contains("nothing is known of import monday"), "{told}{said}");
+    server.run("annals put rows/a --type Row --content changed");
+    // As if it had been so long from the beginning.
+    std::fs::write(&file, rows.join("\n")).unwrap();
+    let told = server.run(&import);
+    assert!(told.starts_with("2 created,") && told.contains(" 2 passed over,"), "{told}");
+    assert!(server.run("annals get rows/a").contains("changed"));
+}
+
+#[test]
 fn a_link_has_its_own_name_and_repeating_it_changes_nothing() {
     let (_dir, server) = start();
     let link = "annals link 'lights.example/Jon Abara' watches lights.example/Mill_Reach";

@@ -46,7 +46,10 @@ impl<T> Edit<T> {
 }
 
 /// The name and the changes that a client gives; `condition`, `request_id` and `cause` are not looked at.
-pub fn thing_patch(request: wire::PatchThingRequest) -> Result<(Reference, ThingPatch), Invalid> {
+pub fn thing_patch(mut request: wire::PatchThingRequest) -> Result<(Reference, ThingPatch), Invalid> {
+    if let Some(mask) = request.update_mask.take() {
+        mask_fields(&mut request, mask.paths)?;
+    }
     let wire::PatchThingRequest {
         key,
         r#type,
@@ -59,6 +62,7 @@ pub fn thing_patch(request: wire::PatchThingRequest) -> Result<(Reference, Thing
         condition: _,
         request_id: _,
         cause: _,
+        update_mask: _,
     } = request;
     let reference = reference("key", key)?;
     let mut patch = ThingPatch {
@@ -79,6 +83,57 @@ pub fn thing_patch(request: wire::PatchThingRequest) -> Result<(Reference, Thing
         }
     }
     Ok((reference, patch))
+}
+
+/// Leaves of a patch what its mask names; what that names and the patch has not is cleared.
+fn mask_fields(request: &mut wire::PatchThingRequest, paths: Vec<String>) -> Result<(), Invalid> {
+    const FIELD: &str = "update_mask";
+    if !request.clear.is_empty() {
+        return Err(Invalid::new(FIELD, "must not be given with clear"));
+    }
+    let given = std::mem::take(request);
+    (request.key, request.condition) = (given.key, given.condition);
+    (request.request_id, request.cause) = (given.request_id, given.cause);
+    for path in paths {
+        let is_given = match path.as_str() {
+            "type" => {
+                request.r#type.clone_from(&given.r#type);
+                given.r#type.is_some()
+            }
+            "visibility" => {
+                request.visibility = given.visibility;
+                given.visibility != 0
+            }
+            "content" => {
+                request.content.clone_from(&given.content);
+                given.content.is_some()
+            }
+            "code" => {
+                request.code.clone_from(&given.code);
+                given.code.is_some()
+            }
+            "data" => {
+                request.data_patch.clone_from(&given.data_patch);
+                given.data_patch.is_some()
+            }
+            "embedding" => {
+                request.embedding.clone_from(&given.embedding);
+                !given.embedding.is_empty()
+            }
+            _ => return Err(Invalid::new(FIELD, "must name type, visibility, content, code, data or embedding")),
+        };
+        match path.as_str() {
+            _ if is_given => {}
+            "type" | "visibility" => {
+                return Err(Invalid::new(
+                    FIELD,
+                    format!("must not name {path}, which is not given: it cannot be removed"),
+                ));
+            }
+            _ => request.clear.push(path),
+        }
+    }
+    Ok(())
 }
 
 fn set<T>(value: Option<T>) -> Edit<T> {
@@ -102,4 +157,45 @@ fn object(field: &str, text: &str) -> Result<Json, Invalid> {
         return Err(Invalid::new(field, "must be a JSON object"));
     }
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(paths: &[&str]) -> Result<ThingPatch, Invalid> {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        let key = Some(crate::common::v1::Key { ns: "a".into(), id: "b".into(), ..Default::default() });
+        let request = wire::PatchThingRequest {
+            key,
+            r#type: Some("Note".into()),
+            content: Some("one".into()),
+            code: Some("x".into()),
+            update_mask: Some(prost_types::FieldMask { paths }),
+            ..Default::default()
+        };
+        thing_patch(request).map(|(_, patch)| patch)
+    }
+
+    #[test]
+    fn a_mask_keeps_what_it_does_not_name_and_removes_what_it_names_and_is_not_given() {
+        let content = || Edit::Set("one".to_owned().try_into().unwrap());
+        let patch = masked(&["content", "data", "embedding"]).unwrap();
+        let expected =
+            ThingPatch { content: content(), data: Edit::Clear, embedding: Edit::Clear, ..Default::default() };
+        assert_eq!(patch, expected);
+        let patch = masked(&["type", "content", "content"]).unwrap();
+        assert_eq!(
+            patch,
+            ThingPatch { thing_type: Some("Note".parse().unwrap()), content: content(), ..Default::default() }
+        );
+        assert_eq!(masked(&[]).unwrap(), ThingPatch::default());
+    }
+
+    #[test]
+    fn a_mask_names_what_there_is_and_can_be_removed() {
+        for path in ["visibility", "etag", ""] {
+            assert_eq!(masked(&[path]).unwrap_err().field, "update_mask", "{path}");
+        }
+    }
 }

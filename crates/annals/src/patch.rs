@@ -94,6 +94,7 @@ pub(crate) async fn run(args: Args, client: Client, is_json: bool) -> anyhow::Re
         condition: Some(present(if_match)),
         request_id: String::new(),
         cause,
+        update_mask: None,
     };
     let response = client.things().patch_thing(request).await?;
     render::written(outcome(response.metadata()), response.get_ref(), is_json);

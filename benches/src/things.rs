@@ -10,6 +10,7 @@ use std::{
 use futures::stream;
 use proto::{
     common::v1::Key,
+    search::v1::{SearchRequest, search_service_client::SearchServiceClient},
     things::v1::{
         GetThingRequest, ImportRow, ImportThingsRequest, PutThingRequest, Thing, import_row::Row as Put,
         things_service_client::ThingsServiceClient,
@@ -50,16 +51,19 @@ async fn postgres() -> anyhow::Result<Report> {
     let channels = connect(&annals).await?;
     import(&channels[0], "read", 0..THINGS).await?;
     let scripts = scripts(&database, dir.path())?;
+    found(&channels[0]).await?;
     let [mut gets, mut selects, mut puts, mut inserts, mut imports, mut copies] = [(); 6].map(|()| Vec::new());
     for round in 0..ROUNDS {
         selects.push(database.transactions(&scripts.get, CLIENTS, ROUND)?);
         gets.push(rate(&channels, CLIENTS, get).await?);
         inserts.push(database.transactions(&scripts.put, CLIENTS, ROUND)?);
         puts.push(rate(&channels, CLIENTS, put).await?);
+        found(&channels[0]).await?;
         let copy = copy(dir.path(), round)?;
         copies.push(ROWS as f64 / database.run(&copy)?.as_secs_f64());
         let rows = import(&channels[0], &format!("import{round}"), 0..ROWS).await?;
         imports.push(ROWS as f64 / rows.as_secs_f64());
+        found(&channels[0]).await?;
     }
     let mut report = Report::default();
     let mut compare = |what: &str, unit: &str, ours: Vec<f64>, baseline: Vec<f64>, name: &str, bounds| {
@@ -94,6 +98,7 @@ async fn sqlite() -> anyhow::Result<Report> {
     for _ in 0..ROUNDS {
         commits.push(single_commits()?);
         puts.push(rate(&channels, WRITERS, put).await?);
+        found(&channels[0]).await?;
     }
     let (ours, baseline) = (median(puts), median(commits));
     let mut report = Report::default();
@@ -134,6 +139,17 @@ pub(crate) async fn import(channel: &Channel, ns: &str, numbers: std::ops::Range
     let answer = client.import_things(stream::iter(messages)).await?.into_inner();
     anyhow::ensure!(answer.failed == 0, "{:?}", answer.failures.first());
     Ok(start.elapsed())
+}
+
+/// Waits until search has all that was put, so that what is measured next has the machine for itself.
+async fn found(channel: &Channel) -> anyhow::Result<()> {
+    let thing = Some(thing("found", domain::Clock::system().ulid().to_string()));
+    let put = PutThingRequest { thing, ..Default::default() };
+    let wait_for = ThingsServiceClient::new(channel.clone()).put_thing(put).await?.into_inner().etag;
+    let mut request = tonic::Request::new(SearchRequest { query: "any".into(), wait_for, ..Default::default() });
+    request.set_timeout(Duration::from_mins(5));
+    SearchServiceClient::new(channel.clone()).search(request).await?;
+    Ok(())
 }
 
 /// Calls a second, of so many callers at once, each given its own random number.

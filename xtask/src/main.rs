@@ -100,6 +100,9 @@ enum Task {
         /// How many mutations.
         #[arg(value_parser = clap::value_parser!(u32).range(1..))]
         mutations: u32,
+        /// Of servers that are built in release, for many mutations.
+        #[arg(long)]
+        release: bool,
     },
 
     /// Do random things to every store of things at once, and compare what each answers and has, after each.
@@ -178,10 +181,10 @@ fn run(task: Task) -> Result<()> {
             queries,
             false,
         ),
-        Task::Replicas { mutations } => {
+        Task::Replicas { mutations, release } => {
             Backends::install(&workspace)?;
             let test = "replicas::what_replicas_write_to_the_same_names_is_one_history";
-            repeat(&workspace, test, "ANNALS_REPLICA_MUTATIONS", mutations, false)
+            repeat(&workspace, test, "ANNALS_REPLICA_MUTATIONS", mutations, release)
         }
         Task::Differential { operations, seed } => {
             let test = "store::differential::random_operations_are_the_same_on_every_store";
@@ -259,7 +262,8 @@ fn repeat(workspace: &Workspace, test: &str, variable: &str, rounds: u32, releas
 
     let profile: &[&str] = if release { &["--release"] } else { &[] };
     if release {
-        workspace.cargo(["build", "--release", "--bin", "annals"]).run()?;
+        let servers = ["--bin", "annals", "--bin", "things", "--bin", "events"];
+        workspace.cargo(["build", "--release"]).args(servers).run()?;
     } else {
         build_everything(workspace)?;
     }

@@ -120,7 +120,7 @@ async fn together(
     (tenant, with_embedding): &(TenantId, bool),
     group: &[One],
 ) -> Result<Vec<Result<Vec<Read>, Refusal>>, Failure> {
-    let mut tx = pool.tenant(tenant, Purpose::Read).await?;
+    let mut tx = pool.tenant(tenant, Purpose::Look).await?;
     let mut picture = Picture::default();
     let names = || group.iter().flat_map(|one| &one.wanted.names);
     picture.load_namespaces(&mut tx, names().flat_map(|(reference, _)| naming::candidates(reference))).await?;

@@ -37,7 +37,9 @@ pub(super) struct TenantTx {
 /// What a tenant's transaction is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Purpose {
-    /// Reading, at one moment.
+    /// Looking some names up, at one moment.
+    Look,
+    /// Reading lists and what is around things, at one moment.
     Read,
     /// Writing: each statement sees what was committed before it.
     Write,
@@ -59,16 +61,24 @@ impl Pool {
     /// A transaction of `tenant`.
     pub(super) async fn tenant(&self, tenant: &TenantId, purpose: Purpose) -> Result<TenantTx, Failure> {
         let mode = match purpose {
-            Purpose::Read => "isolation level repeatable read read only",
+            Purpose::Look | Purpose::Read => "isolation level repeatable read read only",
             // Where the database is read-only, it says so.
             Purpose::Write => "isolation level read committed",
+        };
+        let plans = match purpose {
+            // Some names have one good plan, which is made once; very many of a write do not.
+            Purpose::Look => "force_generic_plan",
+            Purpose::Read | Purpose::Write => "auto",
         };
         // A tenant's id has nothing in it that ends a text.
         let tenant_is = format!("set_config('annals.tenant', '{tenant}', true)");
         let role = ROLE;
         #[cfg(test)]
         let role = super::tampering::role(tenant, role);
-        let begin = format!("begin {mode}; select set_config('role', '{role}', true), {tenant_is}, {SETTINGS}");
+        let begin = format!(
+            "begin {mode}; select set_config('role', '{role}', true), {tenant_is}, \
+            set_config('plan_cache_mode', '{plans}', true), {SETTINGS}"
+        );
         Ok(TenantTx { tenant: tenant.clone(), transaction: self.begin(begin).await? })
     }
 

@@ -5,6 +5,7 @@ use proto::common::v1::Reason;
 
 use super::bed::{Bed, call, foreigner, name, note, owner};
 use crate::change::Outcome;
+use crate::store::Direction;
 
 pub(crate) async fn a_put_thing_is_read_back_as_it_was_given(bed: Bed) {
     let body = ThingBody {
@@ -114,15 +115,45 @@ pub(crate) async fn an_id_that_its_namespace_does_not_take_is_refused_with_field
     }
 }
 
+/// A text of so many letters that no store makes smaller.
+fn letters(count: usize, mut seed: u64) -> String {
+    let letters = (0..count).map(|_| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'a' + (seed >> 33) as u8 % 26)
+    });
+    letters.collect()
+}
+
 pub(crate) async fn what_is_largest_is_kept(bed: Bed) {
-    let ns = format!("{}/b", "a".repeat(253));
+    let ns = format!("{}/b", letters(253, 1));
     bed.register(&ns, Style::Wiki).await.unwrap();
-    let named = format!("{ns}:{}", "ü".repeat(Id::MAX_BYTES / 2));
-    let data = Data::parse(&format!(r#"{{"a":"{}"}}"#, "x".repeat(Data::MAX_BYTES - 8))).unwrap();
+    let (head, tail) = (r#"{"a":"#.repeat(64), "}".repeat(64));
+    let text = "x".repeat(Data::MAX_BYTES - head.len() - tail.len() - 2);
+    let data = Data::parse(&format!("{head}\"{text}\"{tail}")).unwrap();
+    assert_eq!(data.as_str().len(), Data::MAX_BYTES);
     let embedding = Some(vec![1.5; 4_096].try_into().unwrap());
-    let body = ThingBody { data: Some(data), embedding, ..note(&"\u{1}".repeat(1 << 20)) };
-    bed.put_as(&owner(), &named, body.clone()).await.unwrap();
-    assert_eq!(bed.get(&owner(), &named).await.unwrap().body, body);
+    let body = ThingBody {
+        thing_type: letters(255, 2).parse().unwrap(),
+        code: Some(letters(255, 3).parse().unwrap()),
+        data: Some(data),
+        embedding,
+        ..note(&"\u{1}".repeat(1 << 20))
+    };
+    let [from, to, between] = [4, 5, 6].map(|seed| format!("{ns}:{}", letters(Id::MAX_BYTES, seed)));
+    let variant = format!("{from}#{}", letters(64, 7));
+    for named in [&from, &variant, &to] {
+        bed.put_as(&owner(), named, body.clone()).await.unwrap();
+        assert_eq!(bed.get(&owner(), named).await.unwrap().body, body);
+    }
+    bed.link(&between, &from, &to).await.unwrap();
+    let (_, id) = to.split_once(':').unwrap();
+    let (walked, is_truncated) = bed.walk(&owner(), super::bed::from(&from, 6)).await.unwrap();
+    assert_eq!((walked.last(), is_truncated), (Some(&format!("{id} 1")), false));
+    let listed = bed.at(&owner(), &to, Direction::Incoming).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(bed.mutations().await.len(), 4);
+    bed.delete(&from).await.unwrap();
+    assert_eq!(bed.relationship(&owner(), &between).await.unwrap_err(), Reason::NotFound);
 }
 
 pub(crate) async fn tenants_do_not_share_names(bed: Bed) {

@@ -3,11 +3,12 @@
 use rusqlite::Connection;
 
 /// In order; the file's `user_version` counts those that it has.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../../../../migrations/things/sqlite/0001_things.sql"),
     include_str!("../../../../../migrations/things/sqlite/0002_requests.sql"),
     include_str!("../../../../../migrations/things/sqlite/0003_updated.sql"),
     include_str!("../../../../../migrations/things/sqlite/0004_updated.sql"),
+    include_str!("../../../../../migrations/things/sqlite/0005_schemas.sql"),
 ];
 
 /// Brings the tables to this version.

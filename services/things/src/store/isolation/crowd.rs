@@ -33,8 +33,9 @@ impl Crowd {
         // Which almost nothing satisfies; the counts say nothing of them, so that nobody's write finds them by these.
         for ns in NAMESPACES {
             for thing_type in ["Note", "uses", "é"] {
-                let sql =
-                    format!("insert into schemas values ('{TENANT}', '{ns}', '{thing_type}', '{{\"minProperties\":9}}', 0, 0)");
+                let sql = format!(
+                    "insert into schemas values ('{TENANT}', '{ns}', '{thing_type}', '{{\"minProperties\":9}}', 0, 0)"
+                );
                 run(&mut database, &sql).await;
             }
         }

@@ -21,6 +21,7 @@ mod postgres;
 mod queries;
 mod relationships;
 mod restores;
+mod schemas;
 mod search;
 mod streams;
 mod things;

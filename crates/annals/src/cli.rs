@@ -8,7 +8,7 @@ use crate::{
     aggregate, archive, atomic,
     client::{Client, Connection},
     count, delete, diff, embedder, events, export, get, history, import, key, link, list, migrate, namespace, patch,
-    put, restore, search, serving, takeover, traverse,
+    put, restore, schema, search, serving, takeover, traverse,
 };
 
 /// The current state, the whole history and the meaning of everything that has a name.
@@ -54,6 +54,7 @@ enum Command {
     Import(At<import::Args>),
     Export(At<export::Args>),
     Namespace(At<namespace::Args>),
+    Schema(At<schema::Args>),
     Archive(At<archive::Args>),
     Embedder(embedder::Args),
     Key(key::Args),
@@ -121,6 +122,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         Command::Aggregate(at) => at.run(aggregate::run).await?,
         Command::Export(at) => at.run(export::run).await?,
         Command::Namespace(at) => at.run(namespace::run).await?,
+        Command::Schema(at) => at.run(schema::run).await?,
         Command::Archive(at) => at.run(archive::run).await?,
         Command::Embedder(args) => embedder::run(args).await?,
         Command::Key(args) => key::run(args)?,

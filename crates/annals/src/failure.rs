@@ -45,6 +45,8 @@ fn next(refusal: &Refusal) -> Option<String> {
         Reason::AlreadyExists => "leave --create away to replace it",
         Reason::NamespaceUnregistered => "register it with `annals namespace register NS`",
         Reason::NamespaceStyleFixed => "leave --style away: a namespace keeps the style that it was registered with",
+        Reason::SchemaViolated => "correct the data; `annals schema get NS TYPE` shows what they must satisfy",
+        Reason::SchemaBroken => "correct these things, or put a schema that they satisfy",
         Reason::EndMissing => "put the things at both ends first",
         Reason::CanonicalMissing => "put the thing itself first, without its variant",
         Reason::Unauthenticated => "give a key with --key or ANNALS_KEY; `annals key new` makes one",

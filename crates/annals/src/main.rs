@@ -30,6 +30,7 @@ mod patch;
 mod put;
 mod render;
 mod restore;
+mod schema;
 mod search;
 mod serving;
 mod takeover;

@@ -16,8 +16,8 @@ pub(crate) use self::{
     diff::diff,
     event::{Follow, events},
     hit::found,
-    page::{history, namespaces, reached, relationships, things},
-    state::{deleted, linked, namespace, relationship, thing, written},
+    page::{history, namespaces, reached, relationships, schemas, things},
+    state::{deleted, linked, namespace, relationship, schema, schema_written, thing, written},
 };
 
 /// Prints one JSON document.

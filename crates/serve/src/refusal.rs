@@ -20,7 +20,8 @@ pub const DOMAIN: &str = "annals";
 /// within the details), and [`VIOLATIONS_BYTES`] of violations.
 const MESSAGE_BYTES: usize = 2560;
 
-/// Most bytes of field names and rules in one refusal; what is past that is counted in the last violation.
+/// Most bytes of field names and rules in one refusal whose message is as long as may be; each byte that a message does not take
+/// leaves room for two. What is past that is counted in the last violation.
 const VIOLATIONS_BYTES: usize = 2048;
 
 /// Why a call was refused: everything that the caller is told.
@@ -183,7 +184,7 @@ impl From<Refusal> for Status {
         let Refusal { code, reason, message, violations, metadata, retry_after, quota } = refusal;
         let mut details = ErrorDetails::new();
         details.set_error_info(reason_name(reason), DOMAIN, metadata.into_iter().collect::<HashMap<_, _>>());
-        let mut room = VIOLATIONS_BYTES;
+        let mut room = VIOLATIONS_BYTES + 2 * MESSAGE_BYTES.saturating_sub(message.len());
         for (at, violation) in violations.iter().enumerate() {
             let Some(left) = room.checked_sub(violation.field.len() + violation.rule.len()) else {
                 details.add_bad_request_violation("", format!("and {} more", violations.len() - at));
@@ -236,6 +237,7 @@ pub fn code(reason: Reason) -> Code {
         | Reason::PageTokenInvalid
         | Reason::CursorInvalid
         | Reason::AsOfInFuture
+        | Reason::SchemaViolated
         | Reason::MethodNotAllowed
         | Reason::MediaTypeUnsupported
         | Reason::NotAcceptable => Code::InvalidArgument,
@@ -254,6 +256,7 @@ pub fn code(reason: Reason) -> Code {
         | Reason::CanonicalMissing
         | Reason::RelationshipsExhausted
         | Reason::DependentsExceeded
+        | Reason::SchemaBroken
         | Reason::RelayGap
         | Reason::JournalMismatch => Code::FailedPrecondition,
         Reason::RelayBehind

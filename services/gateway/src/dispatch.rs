@@ -19,8 +19,8 @@ use crate::problem::Problem;
 use crate::relay::Protocol;
 use crate::route::Route;
 use crate::{
-    Gateway, aggregate, events, export, html, list, namespace, openapi, reason, relationship, reply, restore, search,
-    tail, thing, write,
+    Gateway, aggregate, events, export, html, list, namespace, openapi, reason, relationship, reply, restore, schema,
+    search, tail, thing, write,
 };
 
 /// How long after the deadline an answer of a service, which keeps the same one, may still come.
@@ -92,6 +92,12 @@ async fn answer(gateway: &Gateway, call: &Call, route: Route<'_>, body: Body) ->
             only_read(method)?;
             namespace::read_all(gateway, call).await
         }
+        Route::Schemas(ns) => match *method {
+            Method::GET => schema::read(gateway, call, ns).await,
+            Method::PUT => schema::put(gateway, call, ns, body).await,
+            Method::DELETE => schema::delete(gateway, call, ns).await,
+            _ => Err(Problem::method_not_allowed("GET, HEAD, PUT, DELETE")),
+        },
         Route::AllThings => {
             only_read(method)?;
             list::read_all(gateway, call).await

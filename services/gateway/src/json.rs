@@ -15,6 +15,7 @@ mod read;
 mod relationship;
 mod restore;
 mod row;
+mod schema;
 mod thing;
 mod write;
 
@@ -24,6 +25,7 @@ pub(crate) use namespace::read_namespace;
 pub(crate) use read::{Fields, Violations, parse, unknown};
 pub(crate) use relationship::read_relationship;
 pub(crate) use restore::{read_restore, read_undelete};
+pub(crate) use schema::read_schema;
 pub(crate) use thing::{read_patch, read_thing};
 
 // A program that talks gRPC shows and reads the same JSON.
@@ -36,6 +38,7 @@ pub use namespace::{namespace, namespaces};
 pub use reached::reached;
 pub use relationship::{relationship, relationships};
 pub use row::{read_row, row};
+pub use schema::{schema, schemas};
 pub use thing::{counted, thing};
 pub use write::Writer;
 #[cfg(test)]

@@ -29,6 +29,7 @@ mod relay;
 mod reply;
 mod restore;
 mod route;
+mod schema;
 mod search;
 mod tail;
 mod thing;

@@ -17,6 +17,7 @@ pub(crate) fn landing() -> String {
         json.text("things", "/{ns}/");
         json.text("relationship", "/_/relationships/{ns}/{id}");
         json.text("namespace", "/_/namespaces/{ns}");
+        json.text("schemas", "/_/schemas/{ns}");
         json.text("events", "/_/events");
         json.text("search", "/_/search?q=");
         json.text("openapi", "/_/openapi.json");

@@ -80,6 +80,10 @@ impl From<Refusal> for Problem {
     fn from(mut refusal: Refusal) -> Self {
         for violation in &mut refusal.violations {
             violation.field = field_over_http(&violation.field).to_owned();
+            // A place in what a patch makes of data.
+            if let Some(place) = violation.field.strip_prefix("data_patch/") {
+                violation.field = format!("data/{place}");
+            }
         }
         Self { status: status(&refusal), refusal: Box::new(refusal), header: None }
     }

@@ -19,6 +19,8 @@ pub(crate) enum Route<'a> {
     Namespace(&'a str),
     /// `/_/namespaces`.
     Namespaces,
+    /// `/_/schemas/{ns}`.
+    Schemas(&'a str),
     /// `/_/things`.
     AllThings,
     /// `/_/things:count`.
@@ -88,6 +90,7 @@ impl<'a> Route<'a> {
         match path.split_once('/') {
             Some(("relationships", name)) if !name.is_empty() => Self::Relationship(&path["relationships".len()..]),
             Some(("namespaces", ns)) if !ns.is_empty() => Self::Namespace(ns),
+            Some(("schemas", ns)) if !ns.is_empty() => Self::Schemas(ns),
             Some(("reasons", reason)) if !reason.is_empty() => Self::Reason(reason),
             _ => Self::Unknown,
         }
@@ -102,6 +105,7 @@ impl<'a> Route<'a> {
             Self::Relationship(_) => "/_/relationships/{ns}/{id}",
             Self::Namespace(_) => "/_/namespaces/{ns}",
             Self::Namespaces => "/_/namespaces",
+            Self::Schemas(_) => "/_/schemas/{ns}",
             Self::AllThings => "/_/things",
             Self::Count => "/_/things:count",
             Self::Export => "/_/things:export",
@@ -157,8 +161,9 @@ mod tests {
         assert_eq!(Route::of("/_/complete"), Route::Complete);
         assert_eq!(Route::of("/_/relationships/onet/a/b"), Route::Relationship("/onet/a/b"));
         assert_eq!(Route::of("/_/namespaces/github.com/repos"), Route::Namespace("github.com/repos"));
+        assert_eq!(Route::of("/_/schemas/github.com/repos"), Route::Schemas("github.com/repos"));
         assert_eq!(Route::of("/_/reasons/NOT_FOUND"), Route::Reason("NOT_FOUND"));
-        for path in ["/_", "/_/", "/_/event", "/_/events/", "/_/relationships/", "/_/namespaces/"] {
+        for path in ["/_", "/_/", "/_/event", "/_/events/", "/_/relationships/", "/_/namespaces/", "/_/schemas/"] {
             assert_eq!(Route::of(path), Route::Unknown, "{path}");
         }
     }

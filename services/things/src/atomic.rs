@@ -56,7 +56,9 @@ pub(crate) fn result_of(kind: EntityKind, applied: Applied) -> WriteResult {
         Applied::Deleted { key, ulid, variants, relationships } => {
             (key, Effect::Deleted { variants, relationships }, ulid)
         }
-        Applied::Namespace { .. } => unreachable!("no write registers a namespace beside others"),
+        Applied::Namespace { .. } | Applied::Schema { .. } => {
+            unreachable!("no write registers a namespace or a schema beside others")
+        }
     };
     WriteResult { key, kind, effect, ulid: Some(ulid) }
 }

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::{
     Clock, Condition, Entity, EntityKind, Key, Mutation, Namespace, Provenance, Reference, Relationship, State, Style,
-    Thing, ThingBody, Timestamp,
+    Thing, ThingBody, Timestamp, TypeName,
 };
 use proto::convert::{NewRelationship, ThingPatch};
 use serve::{Caller, Refusal};
 use ulid::Ulid;
 
 use crate::refuse;
+use crate::schema::{Registered, Schema};
 
 /// Changes of one caller that are committed together. Each stands for itself: one that is refused leaves nothing and
 /// does not stop the others.
@@ -121,6 +122,24 @@ pub(crate) enum Change {
         /// Its name.
         ns: Namespace,
     },
+    /// Creates or replaces the schema of a type.
+    PutSchema {
+        /// Its namespace.
+        ns: Namespace,
+        /// The type.
+        thing_type: TypeName,
+        /// What data must satisfy.
+        schema: Arc<Schema>,
+        /// All things whose newest mutation is before this one satisfy it.
+        since: Ulid,
+    },
+    /// Deletes the schema of a type.
+    DeleteSchema {
+        /// Its namespace.
+        ns: Namespace,
+        /// The type.
+        thing_type: TypeName,
+    },
 }
 
 impl Change {
@@ -131,7 +150,9 @@ impl Change {
             | Self::PatchThing { .. }
             | Self::DeleteThing { .. }
             | Self::RegisterNamespace { .. }
-            | Self::DeleteNamespace { .. } => EntityKind::Thing,
+            | Self::DeleteNamespace { .. }
+            | Self::PutSchema { .. }
+            | Self::DeleteSchema { .. } => EntityKind::Thing,
             Self::PutRelationship { .. } | Self::DeleteRelationship { .. } => EntityKind::Relationship,
         }
     }
@@ -180,6 +201,13 @@ pub(crate) enum Applied {
         /// Whether this change registered it.
         is_new: bool,
     },
+    /// A type has a schema, or had until now.
+    Schema {
+        /// The schema.
+        schema: Registered,
+        /// How the type came to have it.
+        outcome: Outcome,
+    },
 }
 
 /// How a put name came to have its state.
@@ -211,6 +239,8 @@ pub(crate) struct Plan {
     pub(crate) register: Option<(Namespace, Style, Timestamp)>,
     /// A namespace that is registered no more.
     pub(crate) unregister: Option<Namespace>,
+    /// What becomes of a schema.
+    pub(crate) schema: Option<SchemaChange>,
     /// The new states, in order, each with its event.
     pub(crate) mutations: Vec<Mutation>,
     /// What the caller is told.
@@ -220,8 +250,17 @@ pub(crate) struct Plan {
 impl Plan {
     /// Writes nothing.
     pub(crate) fn nothing(applied: Applied) -> Self {
-        Self { register: None, unregister: None, mutations: Vec::new(), applied }
+        Self { register: None, unregister: None, schema: None, mutations: Vec::new(), applied }
     }
+}
+
+/// What becomes of the schema of a type, and how many its namespace has then.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum SchemaChange {
+    /// It is this one.
+    Put(Registered, usize),
+    /// There is none.
+    Delete(Namespace, TypeName, usize),
 }
 
 /// From whom a change comes, and the clock that gives it its ULIDs.

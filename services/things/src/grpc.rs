@@ -8,6 +8,7 @@ mod filter;
 mod import;
 mod namespaces;
 mod restore;
+mod schemas;
 mod traverse;
 
 use domain::url;
@@ -331,6 +332,45 @@ impl ThingsService for Things {
         let call = self.call(caller, String::new(), String::new()).map_err(Refusal::from)?;
         self.delete_namespace(call, ns).await?;
         Ok(Response::new(wire::DeleteNamespaceResponse {}))
+    }
+
+    async fn put_schema(&self, request: Request<wire::PutSchemaRequest>) -> Result<Response<wire::Schema>, Status> {
+        let caller = Caller::of(request.extensions())?.clone();
+        let wire::PutSchemaRequest { ns, r#type, schema } = request.into_inner();
+        let (ns, thing_type) = schemas::name(&ns, &r#type).map_err(Refusal::from)?;
+        let call = self.call(caller, String::new(), String::new()).map_err(Refusal::from)?;
+        let (schema, outcome) = self.put_schema(call, ns, thing_type, schema).await?;
+        Ok(schemas::put(schema, outcome))
+    }
+
+    async fn get_schema(&self, request: Request<wire::GetSchemaRequest>) -> Result<Response<wire::Schema>, Status> {
+        let (_, extensions, wire::GetSchemaRequest { ns, r#type }) = request.into_parts();
+        let (ns, thing_type) = schemas::name(&ns, &r#type).map_err(Refusal::from)?;
+        let found = self.get_schema(Caller::of(&extensions)?, ns, thing_type).await?;
+        Ok(Response::new(schemas::schema(found)))
+    }
+
+    async fn list_schemas(
+        &self,
+        request: Request<wire::ListSchemasRequest>,
+    ) -> Result<Response<wire::ListSchemasResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let ns: domain::Namespace = request.ns.parse().map_err(Refusal::from)?;
+        let found = self.list_schemas(Caller::of(&extensions)?, ns).await?;
+        let schemas = found.into_iter().map(schemas::schema).collect();
+        Ok(Response::new(wire::ListSchemasResponse { schemas }))
+    }
+
+    async fn delete_schema(
+        &self,
+        request: Request<wire::DeleteSchemaRequest>,
+    ) -> Result<Response<wire::DeleteSchemaResponse>, Status> {
+        let caller = Caller::of(request.extensions())?.clone();
+        let wire::DeleteSchemaRequest { ns, r#type } = request.into_inner();
+        let (ns, thing_type) = schemas::name(&ns, &r#type).map_err(Refusal::from)?;
+        let call = self.call(caller, String::new(), String::new()).map_err(Refusal::from)?;
+        self.delete_schema(call, ns, thing_type).await?;
+        Ok(Response::new(wire::DeleteSchemaResponse {}))
     }
 
     async fn resolve_name(

@@ -23,6 +23,8 @@ mod relationships;
 mod relay;
 mod resolve;
 mod restore;
+mod schema;
+mod schemas;
 mod settle;
 mod sight;
 mod store;

@@ -57,6 +57,15 @@ impl Things {
     }
 }
 
+/// How a namespace is registered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Registration {
+    pub(crate) style: Style,
+    pub(crate) created_at: Timestamp,
+    /// How many schemas it has.
+    pub(crate) schemas: usize,
+}
+
 /// What the store knows about a namespace that is registered.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct NamespaceFacts {

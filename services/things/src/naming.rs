@@ -51,6 +51,8 @@ pub(crate) struct Target {
     pub(crate) style: Style,
     /// Whether its namespace is registered yet.
     pub(crate) is_registered: bool,
+    /// Whether its namespace has schemas.
+    pub(crate) has_schemas: bool,
 }
 
 /// Where `reference` stands, if `longest` is the longest of its candidates that is registered.
@@ -143,5 +145,5 @@ fn target(
     };
     let id = Id::parse(id, style).map_err(|Invalid { rule, .. }| Invalid::new(part, rule).within(field))?;
     let key = Key { ns, id, variant: reference.variant().clone() };
-    Ok(Target { key, style, is_registered })
+    Ok(Target { key, style, is_registered, has_schemas: false })
 }

@@ -7,6 +7,7 @@ use proto::convert::{Edit, ThingPatch};
 use serve::Refusal;
 
 use crate::change::{Applied, Change, Origin, Plan};
+use crate::schema::Schema;
 use crate::{Call, Put, Things, condition, put, refuse};
 
 impl Things {
@@ -26,7 +27,8 @@ impl Things {
     }
 }
 
-/// What patching the thing of that name, whose present state is `before`, does.
+/// What patching the thing of that name, whose present state is `before`, does. `schema`: what data of the type that it then has
+/// must satisfy there.
 pub(crate) fn plan(
     origin: Origin<'_>,
     reference: &Reference,
@@ -34,11 +36,12 @@ pub(crate) fn plan(
     patch: ThingPatch,
     condition: &Condition,
     before: Option<Thing>,
+    schema: Option<&Schema>,
 ) -> Result<Plan, Refusal> {
     let before = before.ok_or_else(|| refuse::thing_not_found(reference))?;
     condition::check(condition, &before.key, Some(before.etag), || refuse::thing_not_found(reference))?;
     let body = patched(before.body.clone(), patch)?;
-    Ok(put::replace(origin, style, before, body))
+    put::replace(origin, style, before, body, (schema, "data_patch"))
 }
 
 fn patched(body: ThingBody, patch: ThingPatch) -> Result<ThingBody, Invalid> {

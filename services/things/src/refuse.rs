@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use domain::{Etag, Key, Namespace, Reference, Style};
+use domain::{Etag, Invalid, Key, Namespace, Reference, Style, TypeName};
 use proto::common::v1::Reason;
 use serve::Refusal;
 
 use crate::delete::Dependents;
+use crate::schema::Breach;
+use crate::schemas::{Broken, MAX_BROKEN};
 
 /// When another try is worth it after a failure of the store: a disk that is full stays so for a while.
 pub(crate) const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -35,10 +37,17 @@ pub(crate) fn etag_stale(key: &Key, present: Option<Etag>) -> Refusal {
 }
 
 pub(crate) fn namespace_unregistered(name: &Reference) -> Refusal {
-    let (lies, ns) = match name {
-        Reference::Parts { ns, .. } => (format!("namespace {ns} is not registered"), ns.to_string()),
-        Reference::Path(path) => (format!("{path} lies in no registered namespace"), "{ns}".to_owned()),
-    };
+    match name {
+        Reference::Parts { ns, .. } => unregistered(ns),
+        Reference::Path(path) => register_first(&format!("{path} lies in no registered namespace"), "{ns}"),
+    }
+}
+
+pub(crate) fn unregistered(ns: &Namespace) -> Refusal {
+    register_first(&format!("namespace {ns} is not registered"), ns.as_str())
+}
+
+fn register_first(lies: &str, ns: &str) -> Refusal {
     let message = format!(
         "{lies}: register one with `PUT /_/namespaces/{ns}` and {{\"style\":\"wiki\"}}, or {{\"style\":\"literal\"}} \
          where `_` is no space (only a namespace of one segment is registered on the way)"
@@ -68,6 +77,34 @@ pub(crate) fn namespace_not_found(ns: &Namespace) -> Refusal {
 pub(crate) fn namespace_not_empty(ns: &Namespace) -> Refusal {
     let message = format!("namespace {ns} has or had names, whose history stays: it stays with them");
     Refusal::new(Reason::NamespaceNotEmpty, message)
+}
+
+/// Of data in `field`.
+pub(crate) fn schema_violated(thing_type: &TypeName, field: &str, breaches: Vec<Breach>) -> Refusal {
+    let violations: Vec<Invalid> =
+        breaches.into_iter().map(|Breach { at, rule }| Invalid::new(format!("{field}{at}"), rule)).collect();
+    let first = violations.first().map(ToString::to_string).unwrap_or_default();
+    let message = format!("data break the schema of type {thing_type}: {first}");
+    Refusal { violations, ..Refusal::new(Reason::SchemaViolated, message) }
+}
+
+pub(crate) fn schema_broken(ns: &Namespace, thing_type: &TypeName, broken: Vec<Broken>) -> Refusal {
+    let count = match broken.len() {
+        MAX_BROKEN.. => format!("{MAX_BROKEN} things of it or more"),
+        1 => "one thing of it".to_owned(),
+        count => format!("{count} things of it"),
+    };
+    let message = format!("type {thing_type} in {ns} cannot have this schema: {count} would break it");
+    let named = |Broken { key, breach: Breach { at, rule } }: Broken| {
+        let rule = if at.is_empty() { rule } else { format!("{at}: {rule}") };
+        Invalid::new(key.to_string(), rule)
+    };
+    Refusal { violations: broken.into_iter().map(named).collect(), ..Refusal::new(Reason::SchemaBroken, message) }
+}
+
+/// Also of one whose namespace the caller may not read.
+pub(crate) fn schema_not_found(ns: &Namespace, thing_type: &TypeName) -> Refusal {
+    Refusal::new(Reason::NotFound, format!("type {thing_type} in {ns} has no schema"))
 }
 
 pub(crate) fn end_missing(end: &'static str, name: &Reference) -> Refusal {

@@ -135,7 +135,7 @@ pub(crate) fn plan_put(
     condition: &Condition,
     facts: RelationshipFacts,
 ) -> Result<Plan, Refusal> {
-    let Target { key, style, is_registered } = target;
+    let Target { key, style, is_registered, has_schemas: _ } = target;
     let RelationshipFacts { before, last, from, to, outgoing } = facts;
     let NewRelationship { reference, relationship_type, from: from_name, to: to_name, visibility, data } = relationship;
     // Before the condition, whose refusals tell the etag.

@@ -1,7 +1,7 @@
 //! The seam to the database: what every backend must do, in words. `conformance` executes it.
 //!
 //! Owns the contracts and the choice of a backend by URL. Never decides what a write does: backends gather facts,
-//! hand them to the plans of the verbs (`put`, `patch`, `delete`, `relationships`, `namespaces`) and store the result.
+//! hand them to the plans of the verbs (`put`, `patch`, `delete`, `relationships`, `namespaces`, `schemas`) and store the result.
 
 #[cfg(test)]
 pub(crate) mod conformance;
@@ -34,6 +34,8 @@ use ulid::Ulid;
 use crate::atomic::Terms;
 use crate::change::{Applied, Write};
 use crate::export::{self, Export};
+use crate::schema::{Registered, Schema};
+use crate::schemas::Broken;
 use crate::stream::Sink;
 use crate::summary::Summary;
 use crate::traverse::{Part, Traversal};
@@ -86,6 +88,26 @@ pub(crate) trait ThingStore: Send + Sync {
     fn export<'a>(&'a self, caller: &'a Caller, export: Export, sink: Sink<export::Part>) -> Answer<'a, ()>;
 }
 
+/// Schemas of types, of every tenant. They are written through [`ThingStore::write`]: after that no thing breaks one, whoever
+/// writes at the same time.
+pub(crate) trait SchemaStore: Send + Sync {
+    /// The schema of a type.
+    fn schema(&self, caller: &Caller, ns: Namespace, thing_type: TypeName) -> Answer<'_, Option<Registered>>;
+
+    /// Those of a namespace, by type as bytes; `None` if it is not registered.
+    fn schemas(&self, caller: &Caller, ns: Namespace) -> Answer<'_, Option<Vec<Registered>>>;
+
+    /// The first things of a type, by name as bytes, that would break a schema, at a moment after the call; and from which
+    /// ULID on mutations may be later than that moment. Looks at all things of the namespace.
+    fn check(
+        &self,
+        caller: &Caller,
+        ns: Namespace,
+        thing_type: TypeName,
+        schema: Arc<Schema>,
+    ) -> Answer<'_, (Vec<Broken>, Ulid)>;
+}
+
 /// Relationships, of every tenant. They are written through [`ThingStore::write`].
 pub(crate) trait RelationshipStore: Send + Sync {
     /// One relationship, if the caller may see itself and both its ends.
@@ -135,13 +157,26 @@ pub(crate) trait Outbox: Send + Sync {
     fn settle(&self) -> Answer<'_, ()>;
 }
 
-/// The three of one backend, and what page tokens are sealed with: made with the database, so that it outlives a process.
+/// The four of one backend, and what page tokens are sealed with: made with the database, so that it outlives a process.
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(crate) seal: Seal,
     pub(crate) things: Arc<dyn ThingStore>,
     pub(crate) relationships: Arc<dyn RelationshipStore>,
+    pub(crate) schemas: Arc<dyn SchemaStore>,
     pub(crate) outbox: Arc<dyn Outbox>,
+}
+
+impl Store {
+    fn of<B: ThingStore + RelationshipStore + SchemaStore + Outbox + 'static>(seal: Seal, backend: Arc<B>) -> Self {
+        Self {
+            seal,
+            things: backend.clone(),
+            relationships: backend.clone(),
+            schemas: backend.clone(),
+            outbox: backend,
+        }
+    }
 }
 
 /// Opens the backend that `url` names: `sqlite:FILE`, whose tables are created or migrated, or `postgres://…`, whose tables
@@ -153,13 +188,13 @@ pub(crate) async fn open(url: &str, clock: Clock, readiness: Readiness, tasks: &
             let backend = sqlite::open(Path::new(file), clock, readiness, tasks).await;
             let backend = Arc::new(backend.with_context(|| format!("{file} cannot be opened"))?);
             let seal = backend.seal();
-            Ok(Store { seal, things: backend.clone(), relationships: backend.clone(), outbox: backend })
+            Ok(Store::of(seal, backend))
         }
         Some(("postgres" | "postgresql", _)) => {
             let backend = postgres::open(url, clock, readiness, tasks).await;
             let backend = Arc::new(backend.context("things_store: the database cannot be opened")?);
             let seal = backend.seal();
-            Ok(Store { seal, things: backend.clone(), relationships: backend.clone(), outbox: backend })
+            Ok(Store::of(seal, backend))
         }
         _ => anyhow::bail!("things_store: {NO_STORE}"),
     }

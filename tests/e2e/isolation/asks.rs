@@ -78,6 +78,7 @@ const THINGS: &str = "/{ns}/";
 const RELATIONSHIP: &str = "/_/relationships/{ns}/{id}";
 const NAMESPACES: &str = "/_/namespaces";
 const NAMESPACE: &str = "/_/namespaces/{ns}";
+const SCHEMAS: &str = "/_/schemas/{ns}";
 const ALL_THINGS: &str = "/_/things";
 const EXPORT: &str = "/_/things:export";
 const COUNT: &str = "/_/things:count";
@@ -256,6 +257,12 @@ pub(crate) fn asks(secret: &Secret, given: &Given) -> Vec<Ask> {
     asks.push(Ask::get(NAMESPACES, format!("{NAMESPACES}?page_size=1&page_token={}", token("ListNamespaces"))));
     asks.push(Ask::new(NAMESPACE, Method::DELETE, format!("/_/namespaces/{ns}")));
     asks.push(Ask::new(NAMESPACE, Method::PUT, format!("/_/namespaces/{ns}")).json(r#"{"style":"literal"}"#.into()));
+    let schemas = format!("/_/schemas/{ns}");
+    let of_type = format!("{schemas}?type={}", secret.texts.r#type);
+    asks.push(Ask::get(SCHEMAS, schemas));
+    asks.push(Ask::get(SCHEMAS, of_type.clone()));
+    asks.push(Ask::new(SCHEMAS, Method::PUT, of_type.clone()).json(r#"{"schema":true}"#.into()));
+    asks.push(Ask::new(SCHEMAS, Method::DELETE, of_type));
     let changes = format!(
         r#"{{"changes":[{{"put_thing":{{"url":"/{ns}/{id}","type":"T"}}}},{{"delete_thing":{{"url":"/{ns}/{id}"}}}},
             {{"put_relationship":{{"url":"/_/relationships/{ns}/{id}","type":"T","from":"/{ns}/{id}","to":"/{ns}/{id}"}}}}]}}"#

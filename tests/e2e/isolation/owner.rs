@@ -7,7 +7,9 @@ use prost::Message as _;
 use proto::{
     events::v1::{AsOf, Event, HistoryRequest, ListStatesAtRequest, QueryRequest, as_of},
     search::v1::{SearchRequest, SimilarRequest},
-    things::v1::{ExportThingsRequest, ListNamespacesRequest, ListRelationshipsRequest, ListThingsRequest},
+    things::v1::{
+        ExportThingsRequest, ListNamespacesRequest, ListRelationshipsRequest, ListSchemasRequest, ListThingsRequest,
+    },
 };
 
 use super::{
@@ -26,6 +28,10 @@ pub(crate) async fn dump(cluster: &Cluster, keys: &Keys, world: &World) -> Strin
     let mut namespaces: Vec<_> = world.secrets.iter().map(|secret| secret.ns.clone()).collect();
     namespaces.dedup();
     for ns in namespaces {
+        let request = ListSchemasRequest { ns: ns.clone() };
+        if let Ok(listed) = things.list_schemas(signed(&keys.owner, request)).await {
+            dump.extend(listed.into_inner().schemas.iter().map(|schema| format!("{schema:?}")));
+        }
         let request = ListThingsRequest { ns, page_size: WHOLE, ..Default::default() };
         let listed = things.list_things(signed(&keys.owner, request)).await.expect("listed").into_inner();
         for thing in listed.things {

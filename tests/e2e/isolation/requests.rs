@@ -14,9 +14,10 @@ use proto::{
     search::v1::{CompleteRequest, Mode, SearchRequest, SimilarRequest},
     things::v1::{
         BatchGetThingsRequest, CountThingsRequest, DeleteNamespaceRequest, DeleteRelationshipRequest,
-        DeleteThingRequest, ExportThingsRequest, GetNamespaceRequest, GetRelationshipRequest, GetThingRequest,
-        ImportRow, ImportThingsRequest, ListNamespacesRequest, ListRelationshipsRequest, ListThingsRequest, Namespace,
-        PatchThingRequest, PutRelationshipRequest, PutThingRequest, RegisterNamespaceRequest, Relationship,
+        DeleteSchemaRequest, DeleteThingRequest, ExportThingsRequest, GetNamespaceRequest, GetRelationshipRequest,
+        GetSchemaRequest, GetThingRequest, ImportRow, ImportThingsRequest, ListNamespacesRequest,
+        ListRelationshipsRequest, ListSchemasRequest, ListThingsRequest, Namespace, PatchThingRequest,
+        PutRelationshipRequest, PutSchemaRequest, PutThingRequest, RegisterNamespaceRequest, Relationship,
         ResolveNameRequest, RestoreThingRequest, Thing, TraverseRequest, UndeleteThingRequest, WriteChange,
         WriteThingsRequest, import_row::Row, restore_thing_request, write_change::Change,
     },
@@ -163,6 +164,7 @@ fn text(field: &str, secret: &Secret) -> String {
         "content" => texts.content.clone(),
         "code" => texts.code.clone(),
         "data" | "data_patch" | "metadata" => object(&texts.data),
+        "schema" => format!(r#"{{"title":"{}"}}"#, texts.data),
         "logs" | "exceptions" => format!(r#"["{}"]"#, texts.data),
         "request_id" => texts.request_id.clone(),
         "cause" => texts.cause.clone(),
@@ -257,6 +259,15 @@ pub(crate) fn good(method: &str, path: &str, secret: &Secret, home: Option<&Key>
                 .encode_to_vec()
         }
         "DeleteNamespace" => DeleteNamespaceRequest { ns: ns() }.encode_to_vec(),
+        "PutSchema" => PutSchemaRequest {
+            ns: home.map_or_else(ns, |home| home.ns.clone()),
+            r#type: "T".into(),
+            schema: "true".into(),
+        }
+        .encode_to_vec(),
+        "GetSchema" => GetSchemaRequest { ns: ns(), r#type: secret.texts.r#type.clone() }.encode_to_vec(),
+        "ListSchemas" => ListSchemasRequest { ns: ns() }.encode_to_vec(),
+        "DeleteSchema" => DeleteSchemaRequest { ns: ns(), r#type: secret.texts.r#type.clone() }.encode_to_vec(),
         "ResolveName" => ResolveNameRequest { key: key(), kind, as_of: None }.encode_to_vec(),
         "Append" => {
             let event =

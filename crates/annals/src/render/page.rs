@@ -6,8 +6,8 @@ use proto::{
     convert,
     events::v1::{Mutation, MutationType, State, state},
     things::v1::{
-        Direction, ListNamespacesResponse, ListRelationshipsResponse, Namespace, ReachedThing, Relationship, Thing,
-        ThingSummary, TraverseResponse,
+        Direction, ListNamespacesResponse, ListRelationshipsResponse, ListSchemasResponse, Namespace, ReachedThing,
+        Relationship, Schema, Thing, ThingSummary, TraverseResponse,
     },
 };
 
@@ -41,6 +41,19 @@ pub(crate) fn namespaces(namespaces: Vec<Namespace>, next_page_token: String, is
     };
     print!("{}", table(&namespaces.iter().map(row).collect::<Vec<_>>()));
     rest(namespaces.len(), "namespace", &next_page_token);
+}
+
+/// The schemas of a namespace.
+pub(crate) fn schemas(found: &ListSchemasResponse, is_json: bool) {
+    if is_json {
+        return document(&http::schemas(found));
+    }
+    let row = |schema: &Schema| {
+        let bytes = count(schema.schema.len(), "byte");
+        vec![line(&schema.r#type, 40), bytes, time(schema.updated_at.as_ref())]
+    };
+    print!("{}", table(&found.schemas.iter().map(row).collect::<Vec<_>>()));
+    rest(found.schemas.len(), "schema", "");
 }
 
 /// The relationships at a thing.

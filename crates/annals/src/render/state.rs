@@ -4,7 +4,7 @@ use domain::{Json, json};
 use gateway::json as http;
 use proto::{
     convert,
-    things::v1::{DeleteThingResponse, Namespace, Relationship, Thing},
+    things::v1::{DeleteThingResponse, Namespace, Relationship, Schema, Thing},
 };
 
 use super::{count, document, grouped, line, name, plain, table, time};
@@ -102,6 +102,22 @@ pub(crate) fn namespace(namespace: &Namespace, is_json: bool) {
         facts.retain(|(_, value)| !value.is_empty());
     }
     print!("{}\n{}", namespace.url, indented(&facts));
+}
+
+/// What a type's data must satisfy.
+pub(crate) fn schema(schema: &Schema, is_json: bool) {
+    if is_json {
+        return document(&http::schema(schema));
+    }
+    document(&schema.schema);
+}
+
+/// What a put of a schema did.
+pub(crate) fn schema_written(outcome: &str, schema: &Schema, is_json: bool) {
+    if is_json {
+        return self::schema(schema, true);
+    }
+    println!("{outcome} the schema of type {} in {}", plain(&schema.r#type), schema.ns);
 }
 
 fn visibility(word: i32) -> String {

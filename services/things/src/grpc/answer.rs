@@ -11,7 +11,7 @@ use crate::summary::Summary;
 
 /// Metadata of an answer to a write: the name's newest mutation, and what the write did.
 pub(super) const ULID: &str = "annals-ulid";
-const OUTCOME: &str = "annals-outcome";
+pub(super) const OUTCOME: &str = "annals-outcome";
 
 pub(super) fn thing((thing, style): (Thing, Style)) -> wire::Thing {
     let url = url::encode(&thing.key, style);

@@ -21,6 +21,7 @@ mod relationships;
 mod replicas;
 mod resolutions;
 mod rights;
+mod schemas;
 pub(crate) mod server;
 mod traversals;
 mod variants;
@@ -291,6 +292,27 @@ cases! {
         a_walk_goes_on_where_a_thing_has_very_many_relationships
         a_walk_is_of_one_moment
         the_other_ends_are_told_in_short
+    }
+    schemas {
+        a_schema_is_read_back_as_it_was_given
+        what_is_no_schema_is_refused_with_its_place
+        a_put_that_breaks_the_schema_is_refused_with_each_place
+        absent_data_count_as_an_empty_object
+        a_patch_that_breaks_the_schema_is_refused
+        a_change_of_type_counts_against_the_new_types_schema
+        a_variant_satisfies_the_schema_too
+        rows_of_an_import_that_break_the_schema_are_left_out
+        a_write_of_which_one_change_breaks_the_schema_leaves_nothing
+        a_schema_that_things_break_is_refused_and_names_them
+        the_first_hundred_that_break_a_schema_are_named
+        a_schema_that_is_replaced_or_deleted_counts_no_more
+        an_equal_put_changes_nothing_where_a_schema_is
+        schemas_are_listed_by_type_and_are_a_hundred_at_most
+        schemas_are_for_readers_and_are_changed_by_admins
+        another_tenants_schema_does_not_count
+        a_namespace_takes_its_schemas_along
+        a_hostile_pattern_or_schema_takes_no_long_time
+        nothing_that_breaks_a_schema_survives_writers_at_the_same_time
     }
     model {
         random_operations_agree_with_a_model_and_with_the_fold_of_their_mutations

@@ -1,6 +1,8 @@
 //! Owns which facts a change or a read of one tenant needs, put together from few lookups. Never runs a statement, and
 //! decides nothing: plans and `sight` do.
 
+use std::sync::Arc;
+
 use domain::{
     EntityKind, Invalid, Key, Name, Namespace, Reference, Relationship, Style, Thing, Timestamp, TypeName, Visibility,
 };
@@ -12,10 +14,11 @@ use super::filling::Filling;
 use super::{Read, Resolved, Wanted};
 use crate::change::{Change, Origin, Plan};
 use crate::delete::{DeleteFacts, Dependents};
-use crate::namespaces::NamespaceFacts;
+use crate::namespaces::{NamespaceFacts, Registration};
 use crate::naming::{self, Place, Target};
 use crate::put::ThingFacts;
 use crate::relationships::{End, MAX_OUTGOING, RelationshipFacts, Standing};
+use crate::schema::Schema;
 use crate::sight::{Way, sees, sees_relationship};
 use crate::{namespaces, patch, put, refuse, relationships, weight};
 
@@ -24,8 +27,11 @@ pub(super) trait Facts {
     /// Why a lookup stopped.
     type Failure: From<Refusal> + From<Invalid>;
 
-    /// How and since when a namespace is registered.
-    fn namespace(&self, ns: &Namespace) -> Result<Option<(Style, Timestamp)>, Self::Failure>;
+    /// How a namespace is registered.
+    fn registration(&self, ns: &Namespace) -> Result<Option<Registration>, Self::Failure>;
+
+    /// The schema of a type, in a namespace that has some.
+    fn schema(&self, ns: &Namespace, thing_type: &TypeName) -> Result<Option<Arc<Schema>>, Self::Failure>;
 
     /// Whether `ns` has or had a name, of a thing or relationship, whose id begins with `start`, which is empty or ends in a slash.
     fn has_name_below(&self, ns: &Namespace, start: &str) -> Result<bool, Self::Failure>;
@@ -51,30 +57,47 @@ pub(super) trait Facts {
     /// What depends on a canonical thing. Each part is counted until it alone is too many.
     fn dependents(&self, name: &Name) -> Result<Dependents, Self::Failure>;
 
+    /// How and since when a namespace is registered.
+    fn namespace(&self, ns: &Namespace) -> Result<Option<(Style, Timestamp)>, Self::Failure> {
+        Ok(self.registration(ns)?.map(|found| (found.style, found.created_at)))
+    }
+
     /// Where a reference stands among the registered namespaces.
     fn place(&self, reference: &Reference, field: &str) -> Result<Place, Self::Failure> {
-        let mut longest = None;
+        let (mut longest, mut schemas) = (None, 0);
         for candidate in naming::candidates(reference) {
-            if let Some((style, _)) = self.namespace(&candidate)? {
-                longest = Some((candidate, style));
+            if let Some(found) = self.registration(&candidate)? {
+                (longest, schemas) = (Some((candidate, found.style)), found.schemas);
                 break;
             }
         }
-        Ok(naming::place(reference, longest, field)?)
+        let mut place = naming::place(reference, longest, field)?;
+        if let Place::In(target) = &mut place {
+            target.has_schemas = schemas > 0;
+        }
+        Ok(place)
     }
 
-    /// What carries out a change; not of a deletion of a thing, with which others go.
+    /// What data of a type must satisfy. Costs a lookup where the namespace has schemas.
+    fn schema_at(&self, target: &Target, thing_type: &TypeName) -> Result<Option<Arc<Schema>>, Self::Failure> {
+        if target.has_schemas { self.schema(&target.key.ns, thing_type) } else { Ok(None) }
+    }
+
+    /// What carries out a change; not of a deletion of a thing, with which others go, nor of a schema, which others must satisfy.
     fn plan(&self, origin: Origin<'_>, change: Change) -> Result<Plan, Self::Failure> {
         match change {
             Change::PutThing { reference, body, condition } => {
                 let target = self.place(&reference, "thing.key")?.for_put(&reference, origin.caller)?;
                 let facts = self.thing_facts(&target)?;
-                Ok(put::plan(origin, &reference, target, body, &condition, facts)?)
+                let schema = self.schema_at(&target, &body.thing_type)?;
+                Ok(put::plan(origin, &reference, target, body, &condition, facts, schema.as_deref())?)
             }
             Change::PatchThing { reference, patch, condition } => {
                 let target = self.to_change(origin, &reference, refuse::thing_not_found)?;
                 let before = self.thing(&target.key, true)?;
-                Ok(patch::plan(origin, &reference, target.style, patch, &condition, before)?)
+                let now = patch.thing_type.as_ref().or(before.as_ref().map(|before| &before.body.thing_type));
+                let schema = now.map(|now| self.schema_at(&target, now)).transpose()?.flatten();
+                Ok(patch::plan(origin, &reference, target.style, patch, &condition, before, schema.as_deref())?)
             }
             Change::DeleteThing { .. } => unreachable!("what goes with a thing is deleted before it"),
             Change::PutRelationship { relationship, condition } => {
@@ -97,6 +120,9 @@ pub(super) trait Facts {
                     }
                 }
                 Ok(namespaces::plan(origin.caller, origin.clock.now(), ns, style, facts)?)
+            }
+            Change::PutSchema { .. } | Change::DeleteSchema { .. } => {
+                unreachable!("what is there of a type is looked up before")
             }
             Change::DeleteNamespace { ns } => {
                 let (present, has_names) = (self.namespace(&ns)?, self.has_name_below(&ns, "")?);

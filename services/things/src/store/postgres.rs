@@ -21,6 +21,7 @@ mod reads;
 mod requests;
 mod rows;
 mod save;
+mod schemas;
 #[cfg(test)]
 pub(super) mod tampering;
 mod tenant;

@@ -16,6 +16,7 @@ mod outbox;
 mod readers;
 mod requests;
 mod rows;
+mod schemas;
 mod tables;
 mod walk;
 mod write;

@@ -203,6 +203,6 @@ async fn every_table_of_tenants_is_under_forced_row_level_security() {
         order by 1";
     let pool = sqlx::PgPool::connect(&url).await.unwrap();
     let tables: Vec<(String, bool)> = sqlx::query_as(sql).fetch_all(&pool).await.unwrap();
-    let names = ["imports", "names", "namespaces", "outbox", "relationships", "relay", "requests", "things"];
+    let names = ["imports", "names", "namespaces", "outbox", "relationships", "relay", "requests", "schemas", "things"];
     assert_eq!(tables, names.map(|name| (name.to_owned(), true)));
 }

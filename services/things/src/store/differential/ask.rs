@@ -26,6 +26,8 @@ pub(in crate::store) enum Ask {
     Name(Reference, EntityKind),
     Namespace(Namespace),
     Namespaces(Scope, usize),
+    Schema(Namespace, TypeName),
+    Schemas(Namespace),
     Export(Scope),
 }
 
@@ -63,6 +65,8 @@ impl Ask {
             Self::Namespaces(scope, size) => {
                 pages(*size, async |page| things.list_namespaces(who, scope.clone(), &page).await).await
             }
+            Self::Schema(ns, thing_type) => told(things.get_schema(who, ns.clone(), thing_type.clone()).await),
+            Self::Schemas(ns) => told(things.list_schemas(who, ns.clone()).await),
             Self::Export(scope) => {
                 let parts = bed.export(who, scope.clone(), "").await;
                 told(parts.map(|parts| parts.into_iter().flat_map(|part| part.rows).collect::<Vec<_>>()))
@@ -118,6 +122,8 @@ pub(super) fn any() -> impl Strategy<Value = Ask> {
         1 => relationship().prop_map(|name| Ask::Name(name, EntityKind::Relationship)),
         1 => namespace().prop_map(Ask::Namespace),
         1 => (scope(), size()).prop_map(|(scope, size)| Ask::Namespaces(scope, size)),
+        1 => (namespace(), word()).prop_map(|(ns, thing_type)| Ask::Schema(ns, thing_type)),
+        1 => namespace().prop_map(Ask::Schemas),
         1 => scope().prop_map(Ask::Export),
     ]
 }

@@ -25,6 +25,7 @@ pub(in crate::store) enum Operation {
     Write(Who, Vec<Given>, bool, Option<u8>),
     /// Under an id of an import that may be gone on with.
     Import(Who, Vec<Given>, Option<u8>),
+    PutSchema(Who, Namespace, TypeName, &'static str),
     Ask(Who, Ask),
     TimePasses(i64),
 }
@@ -78,6 +79,11 @@ impl Operation {
                 let rows = Rows { rows, provenance: call(&who.caller(tenants)).provenance, course };
                 let rows = stream::iter([Ok::<_, Refusal>(rows)]);
                 format!("{:?}", bed.things.import(&who.caller(tenants), rows).await)
+            }
+            Self::PutSchema(who, ns, thing_type, text) => {
+                let call = call(&who.caller(tenants));
+                let put = bed.things.put_schema(call, ns.clone(), thing_type.clone(), (*text).to_owned());
+                format!("{:?}", put.await)
             }
             Self::Ask(who, ask) => ask.perform(bed, &who.caller(tenants)).await,
             Self::TimePasses(millis) => {
@@ -152,7 +158,10 @@ impl Given {
             | Change::DeleteRelationship { reference, condition } => {
                 (bed.things.get_relationship(&owner, reference).await.ok().map(|(found, _)| found.etag), condition)
             }
-            Change::RegisterNamespace { .. } | Change::DeleteNamespace { .. } => return change,
+            Change::RegisterNamespace { .. }
+            | Change::DeleteNamespace { .. }
+            | Change::PutSchema { .. }
+            | Change::DeleteSchema { .. } => return change,
         };
         *condition = match self.holds {
             Holds::Nothing => Condition::None,
@@ -173,6 +182,8 @@ pub(in crate::store) fn any() -> impl Strategy<Value = Operation> {
             .prop_map(|(who, given, validate, request)| Operation::Write(who, given, validate, request)),
         1 => (who(), prop::collection::vec(put(), 1..8), prop::option::of(0..4_u8))
             .prop_map(|(who, given, import)| Operation::Import(who, given, import)),
+        1 => (who(), namespace(), word(), any_of(SCHEMAS))
+            .prop_map(|(who, ns, thing_type, text)| Operation::PutSchema(who, ns, thing_type, text)),
         6 => (who(), ask::any()).prop_map(|(who, ask)| Operation::Ask(who, ask)),
         1 => (-5_000..2_000_000_i64).prop_map(Operation::TimePasses),
     ]
@@ -198,6 +209,7 @@ fn given(is_alone: bool) -> impl Strategy<Value = Given> {
         1 => relationship().prop_map(|reference| Change::DeleteRelationship { reference, condition: Condition::None }),
         of_namespaces => register(),
         of_namespaces => namespace().prop_map(|ns| Change::DeleteNamespace { ns }),
+        of_namespaces => (namespace(), word()).prop_map(|(ns, thing_type)| Change::DeleteSchema { ns, thing_type }),
     ];
     (change, holds).prop_map(|(change, holds)| {
         let is_deletion = matches!(change, Change::DeleteThing { .. } | Change::DeleteRelationship { .. });
@@ -281,6 +293,16 @@ pub(in crate::store) const RELATIONSHIPS: [&str; 7] =
     ["onet/1", "onet/2", "onet/3", "onet:4", "onet/a", "git/repos/1", "git/repos:1_2"];
 pub(in crate::store) const NAMESPACES: [&str; 7] =
     ["onet", "git", "git/repos", "git/other", "onet/git", "deep/x", "none"];
+
+/// What data may have to satisfy; the last is none.
+pub(in crate::store) const SCHEMAS: [&str; 6] = [
+    "{}",
+    r#"{"properties":{"n":{"type":"number"}}}"#,
+    r#"{"maxProperties":1}"#,
+    r#"{"properties":{"tags":{"type":"array"}},"additionalProperties":{"type":["number","string"]}}"#,
+    r#"{"required":["n"]}"#,
+    r#"{"type":"none"}"#,
+];
 
 pub(super) fn thing() -> impl Strategy<Value = Reference> {
     any_of(THINGS).prop_map(name)

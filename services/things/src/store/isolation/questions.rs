@@ -57,6 +57,8 @@ pub(super) fn all() -> Vec<Operation> {
     asks.extend(RELATIONSHIPS.map(|text| Ask::Relationship(name(text))));
     asks.extend(RELATIONSHIPS.map(|text| Ask::Name(name(text), EntityKind::Relationship)));
     asks.extend(NAMESPACES.map(|text| Ask::Namespace(ns(text))));
+    asks.extend(NAMESPACES.map(|text| Ask::Schemas(ns(text))));
+    asks.extend(["onet", "none"].map(|text| Ask::Schema(ns(text), "Note".parse().unwrap())));
     asks.push(Ask::Namespaces(Scope::All, 100));
     let asked = |ask: Ask| [Who::Owner, Who::Anonymous].map(|who| Operation::Ask(who, ask.clone()));
     asks.into_iter().flat_map(asked).collect()

@@ -289,11 +289,13 @@ fn weight(change: &Change) -> usize {
         Change::PutRelationship { relationship, .. } => {
             relationship.data.as_ref().map_or(0, |data| data.as_str().len())
         }
+        Change::PutSchema { schema, .. } => schema.text().len(),
         // What is patched may be as large as a thing is.
         Change::PatchThing { .. } => 1 << 20,
         Change::DeleteThing { .. }
         | Change::DeleteRelationship { .. }
         | Change::RegisterNamespace { .. }
-        | Change::DeleteNamespace { .. } => 0,
+        | Change::DeleteNamespace { .. }
+        | Change::DeleteSchema { .. } => 0,
     }
 }

@@ -15,6 +15,7 @@ use super::failure::Failure;
 use super::picture::Picture;
 use super::rows::{self, thing_columns};
 use super::tenant::TenantTx;
+use crate::namespaces::Registration;
 use crate::sight::{Way, sees};
 use crate::store::Wanted;
 use crate::store::facts::Facts as _;
@@ -62,12 +63,14 @@ impl Picture {
         if wanted.is_empty() {
             return Ok(());
         }
-        let sql = "select ns, style, created_at from namespaces where tenant = $1 and ns = any($2)";
+        let sql = "select ns, style, created_at, schemas from namespaces where tenant = $1 and ns = any($2)";
         let names: Vec<&str> = wanted.iter().map(Namespace::as_str).collect();
         let found = tx.query(sql).bind(names).fetch_all(tx.connection()).await?;
         self.namespaces.extend(wanted.into_iter().map(|ns| (ns, None)));
         for row in found {
-            self.namespaces.insert(rows::parsed(&row, 0)?, Some((rows::style(&row, 1)?, rows::time(&row, 2)?)));
+            let schemas = row.try_get::<i32, _>(3)? as usize;
+            let found = Registration { style: rows::style(&row, 1)?, created_at: rows::time(&row, 2)?, schemas };
+            self.namespaces.insert(rows::parsed(&row, 0)?, Some(found));
         }
         Ok(())
     }

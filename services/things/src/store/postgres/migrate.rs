@@ -5,12 +5,13 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection};
 
 /// In order; the table `migrations` has the numbers of those that were made.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../../../../migrations/things/postgres/0001_things.sql"),
     include_str!("../../../../../migrations/things/postgres/0002_requests.sql"),
     include_str!("../../../../../migrations/things/postgres/0003_updated.sql"),
     include_str!("../../../../../migrations/things/postgres/0004_updated.sql"),
     include_str!("../../../../../migrations/things/postgres/0005_imports.sql"),
+    include_str!("../../../../../migrations/things/postgres/0006_schemas.sql"),
 ];
 /// Whoever migrates has this lock.
 const LOCK: i64 = 0x616e_6e61_6c74;

@@ -2,15 +2,19 @@
 //! to it. Never runs a statement: `load` fills it, `save` stores what changed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use domain::{
-    Entity, EntityKind, Key, Mutation, Name, Namespace, Relationship, State, Style, Thing, Timestamp, Visibility,
+    Entity, EntityKind, Key, Mutation, Name, Namespace, Relationship, State, Style, Thing, Timestamp, TypeName,
+    Visibility,
 };
 use ulid::Ulid;
 
 use super::failure::Failure;
-use crate::change::{Applied, Plan};
+use crate::change::{Applied, Plan, SchemaChange};
 use crate::delete::Dependents;
+use crate::namespaces::Registration;
+use crate::schema::{Registered, Schema};
 use crate::store::facts::{Facts, Linked};
 
 /// What every lookup of what was not loaded says.
@@ -28,7 +32,8 @@ pub(super) struct Last {
 /// What is known of a tenant. A name that is known with nothing has nothing.
 #[derive(Default)]
 pub(super) struct Picture {
-    pub(super) namespaces: HashMap<Namespace, Option<(Style, Timestamp)>>,
+    pub(super) namespaces: HashMap<Namespace, Option<Registration>>,
+    pub(super) schemas: HashMap<(Namespace, TypeName), Option<Arc<Schema>>>,
     pub(super) things: HashMap<Key, Option<Thing>>,
     /// Of canonical things, also where these are not known whole.
     pub(super) canonical: HashMap<Name, Option<Visibility>>,
@@ -46,6 +51,7 @@ pub(super) struct Picture {
 pub(super) struct Changed {
     pub(super) namespaces: Vec<(Namespace, Style, Timestamp)>,
     pub(super) unregistered: Vec<Namespace>,
+    pub(super) schemas: Vec<SchemaChange>,
     pub(super) things: BTreeSet<Key>,
     pub(super) relationships: BTreeSet<Name>,
     pub(super) names: BTreeSet<(EntityKind, Key)>,
@@ -55,26 +61,44 @@ pub(super) struct Changed {
 
 impl Changed {
     pub(super) fn is_empty(&self) -> bool {
-        self.namespaces.is_empty() && self.unregistered.is_empty() && self.mutations.is_empty()
+        let Self { namespaces, unregistered, schemas, mutations, things: _, relationships: _, names: _ } = self;
+        namespaces.is_empty() && unregistered.is_empty() && schemas.is_empty() && mutations.is_empty()
     }
 }
 
 impl Picture {
     /// Takes over what a plan does, and gives what the caller is told.
     pub(super) fn apply(&mut self, plan: Plan) -> Applied {
-        let Plan { register, unregister, mutations, applied } = plan;
+        let Plan { register, unregister, schema, mutations, applied } = plan;
+        if let Some(change) = schema {
+            self.change_schema(&change);
+            self.changed.schemas.push(change);
+        }
         if let Some(ns) = unregister {
             self.namespaces.insert(ns.clone(), None);
+            self.schemas.retain(|(of, _), _| *of != ns);
             self.changed.unregistered.push(ns);
         }
         if let Some((ns, style, created_at)) = register {
-            self.namespaces.insert(ns.clone(), Some((style, created_at)));
+            self.namespaces.insert(ns.clone(), Some(Registration { style, created_at, schemas: 0 }));
             self.changed.namespaces.push((ns, style, created_at));
         }
         for mutation in mutations {
             self.carry_out(mutation);
         }
         applied
+    }
+
+    /// A schema is looked up again by whoever needs it next.
+    fn change_schema(&mut self, change: &SchemaChange) {
+        let (ns, thing_type, count) = match change {
+            SchemaChange::Put(Registered { ns, thing_type, .. }, count) => (ns, thing_type, *count),
+            SchemaChange::Delete(ns, thing_type, count) => (ns, thing_type, *count),
+        };
+        self.schemas.remove(&(ns.clone(), thing_type.clone()));
+        if let Some(Some(registration)) = self.namespaces.get_mut(ns) {
+            registration.schemas = count;
+        }
     }
 
     /// Takes over the state that a mutation made.
@@ -116,8 +140,8 @@ impl Picture {
         let linked = after.map(|relationship| {
             let seen = |end: &Name| self.canonical.get(end).copied().flatten().expect("an end is there");
             let (from, to) = (seen(&relationship.body.from), seen(&relationship.body.to));
-            let (style, _) = self.namespaces.get(&name.ns).copied().flatten().expect("its namespace is registered");
-            Linked { relationship, from, to, style }
+            let found = self.namespaces.get(&name.ns).copied().flatten().expect("its namespace is registered");
+            Linked { relationship, from, to, style: found.style }
         });
         self.changed.relationships.insert(name.clone());
         self.relationships.insert(name, linked);
@@ -171,8 +195,12 @@ fn relationship_of(state: &State) -> &Relationship {
 impl Facts for Picture {
     type Failure = Failure;
 
-    fn namespace(&self, ns: &Namespace) -> Result<Option<(Style, Timestamp)>, Failure> {
+    fn registration(&self, ns: &Namespace) -> Result<Option<Registration>, Failure> {
         Ok(*self.namespaces.get(ns).expect(LOADED))
+    }
+
+    fn schema(&self, ns: &Namespace, thing_type: &TypeName) -> Result<Option<Arc<Schema>>, Failure> {
+        Ok(self.schemas.get(&(ns.clone(), thing_type.clone())).expect(LOADED).clone())
     }
 
     fn has_name_below(&self, ns: &Namespace, start: &str) -> Result<bool, Failure> {

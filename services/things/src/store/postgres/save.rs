@@ -26,6 +26,7 @@ impl Picture {
             return Ok(Added::default());
         }
         self.save_namespaces(tx).await?;
+        self.save_schemas(tx).await?;
         self.save_things(tx).await?;
         self.save_relationships(tx).await?;
         self.save_names(tx).await?;
@@ -38,7 +39,9 @@ impl Picture {
         if !self.changed.unregistered.is_empty() {
             // First: what registered it before was stored before, and it may have been registered anew since.
             let gone: Vec<&str> = self.changed.unregistered.iter().map(Namespace::as_str).collect();
-            let query = tx.query("delete from namespaces where tenant = $1 and ns = any($2)").bind(gone);
+            let query = tx.query("delete from namespaces where tenant = $1 and ns = any($2)").bind(&gone);
+            query.execute(tx.connection()).await?;
+            let query = tx.query("delete from schemas where tenant = $1 and ns = any($2)").bind(&gone);
             query.execute(tx.connection()).await?;
         }
         // Another writer may have registered one on the way at the same time, the same.

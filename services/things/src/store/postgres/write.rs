@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::picture::Picture;
 use super::save::Added;
 use super::tenant::{Pool, Purpose, TenantTx};
-use super::{imports, outbox, requests};
+use super::{imports, outbox, requests, schemas};
 use crate::atomic::{Terms, result_of};
 use crate::change::{Applied, Change, Origin, Plan, Write};
 use crate::naming::{self, Place};
@@ -79,7 +79,14 @@ fn steps(changes: &[Change]) -> impl Iterator<Item = &[Change]> {
 }
 
 fn is_alone(change: &Change) -> bool {
-    matches!(change, Change::DeleteThing { .. } | Change::RegisterNamespace { .. } | Change::DeleteNamespace { .. })
+    matches!(
+        change,
+        Change::DeleteThing { .. }
+            | Change::RegisterNamespace { .. }
+            | Change::DeleteNamespace { .. }
+            | Change::PutSchema { .. }
+            | Change::DeleteSchema { .. }
+    )
 }
 
 /// A transaction of several writes.
@@ -140,16 +147,21 @@ impl Group {
         Ok(self.added)
     }
 
-    /// Whoever may create a name under a first segment has it shared, whoever registers a namespace there has it alone: so
-    /// no namespace hides a name that is made at the same time.
+    /// Whoever may make a state under a first segment has it shared, whoever registers a namespace or puts a schema there has it
+    /// alone: so no namespace hides a name that is made at the same time, and no such state breaks the schema.
     async fn lock_places(&mut self, changes: &[&Change]) -> Result<(), Failure> {
         let mut locks = std::collections::BTreeMap::from([(WRITERS, false)]);
         for change in changes {
             let (first, is_alone) = match change {
-                Change::PutThing { reference, .. } => (first_segment(reference), false),
+                Change::PutThing { reference, .. } | Change::PatchThing { reference, .. } => {
+                    (first_segment(reference), false)
+                }
                 Change::PutRelationship { relationship, .. } => (first_segment(&relationship.reference), false),
-                Change::RegisterNamespace { ns, .. } | Change::DeleteNamespace { ns } => (first_of(ns.as_str()), true),
-                _ => continue,
+                Change::RegisterNamespace { ns, .. }
+                | Change::DeleteNamespace { ns }
+                | Change::PutSchema { ns, .. }
+                | Change::DeleteSchema { ns, .. } => (first_of(ns.as_str()), true),
+                Change::DeleteThing { .. } | Change::DeleteRelationship { .. } => continue,
             };
             *locks.entry(place_lock(self.tx.tenant(), first)).or_default() |= is_alone;
         }
@@ -201,6 +213,8 @@ impl Group {
         self.picture.load_canonical(&mut self.tx, needs.canonical).await?;
         self.picture.load_relationships(&mut self.tx, needs.relationships).await?;
         self.picture.load_outgoing(&mut self.tx, needs.outgoing).await?;
+        let typed = self.picture.typed(changes);
+        self.picture.load_schemas(&mut self.tx, typed).await?;
         for change in changes {
             let plan = match change {
                 Change::DeleteThing { reference, condition } => self.clear(origin, reference, condition).await,
@@ -213,6 +227,16 @@ impl Group {
                 Change::DeleteNamespace { ns } => {
                     self.picture.load_below(&mut self.tx, ns.clone(), String::new()).await?;
                     self.picture.plan(origin, change.clone())
+                }
+                Change::PutSchema { ns, thing_type, schema, since } => {
+                    let facts = schemas::facts(&mut self.tx, &self.picture, ns, thing_type, Some((schema, *since)));
+                    let facts = facts.await?;
+                    crate::schemas::plan_put(origin, ns.clone(), thing_type.clone(), schema, facts)
+                        .map_err(Failure::from)
+                }
+                Change::DeleteSchema { ns, thing_type } => {
+                    let facts = schemas::facts(&mut self.tx, &self.picture, ns, thing_type, None).await?;
+                    crate::schemas::plan_delete(origin.caller, ns, thing_type, facts).map_err(Failure::from)
                 }
                 other => self.picture.plan(origin, other.clone()),
             };
@@ -320,7 +344,10 @@ impl Needs {
                 self.relationships.insert(key.name());
                 self.locks.insert((EntityKind::Relationship, key));
             }
-            Change::RegisterNamespace { .. } | Change::DeleteNamespace { .. } => {}
+            Change::RegisterNamespace { .. }
+            | Change::DeleteNamespace { .. }
+            | Change::PutSchema { .. }
+            | Change::DeleteSchema { .. } => {}
         }
     }
 
@@ -342,7 +369,10 @@ fn namespaces_of(change: &Change) -> Vec<Namespace> {
             let references = [&relationship.reference, &relationship.from, &relationship.to];
             references.into_iter().flat_map(naming::candidates).collect()
         }
-        Change::RegisterNamespace { ns, .. } | Change::DeleteNamespace { ns } => vec![ns.clone()],
+        Change::RegisterNamespace { ns, .. }
+        | Change::DeleteNamespace { ns }
+        | Change::PutSchema { ns, .. }
+        | Change::DeleteSchema { ns, .. } => vec![ns.clone()],
     }
 }
 

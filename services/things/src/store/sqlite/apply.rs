@@ -17,8 +17,12 @@ use crate::store::encoding::{embedding_bytes, end_hash, ulid_bytes};
 impl Transaction<'_> {
     /// Stores a plan.
     pub(super) fn apply(&mut self, tenant: &domain::TenantId, plan: &Plan) -> Result<(), Failure> {
-        let Plan { register, unregister, mutations, applied: _ } = plan;
+        let Plan { register, unregister, schema, mutations, applied: _ } = plan;
+        if let Some(schema) = schema {
+            self.tables(tenant).change_schema(schema)?;
+        }
         if let Some(ns) = unregister {
+            self.tables(tenant).delete_schemas(ns)?;
             let sql = "delete from namespaces where tenant = ?1 and ns = ?2";
             self.tables(tenant).run(sql, params![tenant.as_str(), ns.as_str()])?;
         }
@@ -160,7 +164,7 @@ impl Tables<'_> {
     }
 
     /// Runs a statement that changes one row.
-    fn run(&self, sql: &str, params: impl Params) -> Result<(), Failure> {
+    pub(super) fn run(&self, sql: &str, params: impl Params) -> Result<(), Failure> {
         let changed = self.connection.prepare_cached(sql)?.execute(params)?;
         assert_eq!(changed, 1, "a mutation changes the one row that it was planned from");
         Ok(())

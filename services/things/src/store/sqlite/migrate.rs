@@ -3,12 +3,13 @@
 use rusqlite::Connection;
 
 /// In order; the file's `user_version` counts those that it has.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../../../../migrations/things/sqlite/0001_things.sql"),
     include_str!("../../../../../migrations/things/sqlite/0002_requests.sql"),
     include_str!("../../../../../migrations/things/sqlite/0003_updated.sql"),
     include_str!("../../../../../migrations/things/sqlite/0004_updated.sql"),
     include_str!("../../../../../migrations/things/sqlite/0005_imports.sql"),
+    include_str!("../../../../../migrations/things/sqlite/0006_schemas.sql"),
 ];
 
 /// Brings the tables to this version.

@@ -1,6 +1,8 @@
 //! Owns the lookups of one tenant: the facts that changes are planned from, and reads by name.
 
-use domain::{EntityKind, Key, Name, Namespace, Style, TenantId, Thing, Timestamp, Visibility};
+use std::sync::Arc;
+
+use domain::{EntityKind, Key, Name, Namespace, TenantId, Thing, TypeName, Visibility};
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use serve::Caller;
 use ulid::Ulid;
@@ -8,7 +10,8 @@ use ulid::Ulid;
 use super::failure::Failure;
 use super::rows::{self, thing_columns};
 use crate::delete::Dependents;
-use crate::namespaces;
+use crate::namespaces::{self, Registration};
+use crate::schema::Schema;
 use crate::store::encoding::end_hash;
 use crate::store::facts::{Facts, Linked};
 use crate::store::{Read, Wanted};
@@ -56,11 +59,18 @@ impl<'c> Tables<'c> {
 impl Facts for Tables<'_> {
     type Failure = Failure;
 
-    /// How and since when a namespace is registered. By the primary key.
-    fn namespace(&self, ns: &Namespace) -> Result<Option<(Style, Timestamp)>, Failure> {
-        let sql = "select style, created_at from namespaces where tenant = ?1 and ns = ?2";
+    /// How a namespace is registered. By the primary key.
+    fn registration(&self, ns: &Namespace) -> Result<Option<Registration>, Failure> {
+        let sql = "select style, created_at, schemas from namespaces where tenant = ?1 and ns = ?2";
         let params = params![self.tenant.as_str(), ns.as_str()];
-        self.one(sql, params, |row| Ok((rows::style(row, 0)?, rows::time(row, 1)?)))
+        self.one(sql, params, |row| {
+            Ok(Registration { style: rows::style(row, 0)?, created_at: rows::time(row, 1)?, schemas: row.get(2)? })
+        })
+    }
+
+    fn schema(&self, ns: &Namespace, thing_type: &TypeName) -> Result<Option<Arc<Schema>>, Failure> {
+        let found = self.registered_schema(ns, thing_type)?;
+        Ok(found.map(|found| Schema::kept(self.tenant, &found)).transpose()?)
     }
 
     /// Whether `ns` has or had a name, of a thing or relationship, whose id begins with `start`, which ends in a

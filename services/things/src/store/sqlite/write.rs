@@ -11,7 +11,7 @@ use crate::atomic::{Terms, result_of};
 use crate::change::{Applied, Change, Origin, Plan, Write};
 use crate::store::Direction;
 use crate::store::facts::Facts as _;
-use crate::{delete, refuse};
+use crate::{delete, refuse, schemas};
 
 /// Names of dependents that are read at once.
 const STEP: usize = 256;
@@ -81,6 +81,15 @@ impl Transaction<'_> {
     fn plan(&mut self, origin: Origin<'_>, change: Change) -> Result<Plan, Failure> {
         match change {
             Change::DeleteThing { reference, condition } => self.clear(origin, &reference, &condition),
+            Change::PutSchema { ns, thing_type, schema, since } => {
+                let facts =
+                    self.tables(&origin.caller.tenant).schema_facts(&ns, &thing_type, Some((&schema, since)))?;
+                Ok(schemas::plan_put(origin, ns, thing_type, &schema, facts)?)
+            }
+            Change::DeleteSchema { ns, thing_type } => {
+                let facts = self.tables(&origin.caller.tenant).schema_facts(&ns, &thing_type, None)?;
+                Ok(schemas::plan_delete(origin.caller, &ns, &thing_type, facts)?)
+            }
             other => Tables::new(self.connection, &origin.caller.tenant).plan(origin, other),
         }
     }

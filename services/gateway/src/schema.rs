@@ -17,15 +17,12 @@ pub(crate) async fn read(gateway: &Gateway, call: &Call, ns: &str) -> Result<Res
     let query = call.query(&["type"])?;
     negotiate::choose(call.headers(), &Representation::JSON)?;
     let ns = list::namespace(ns)?.as_str().to_owned();
-    let text = match query.text("type") {
-        Some(word) => {
-            let request = GetSchemaRequest { ns, r#type: word.to_owned() };
-            json::schema(&gateway.things().get_schema(call.request(request)).await?.into_inner())
-        }
-        None => {
-            let request = ListSchemasRequest { ns };
-            json::schemas(&gateway.things().list_schemas(call.request(request)).await?.into_inner())
-        }
+    let text = if let Some(word) = query.text("type") {
+        let request = GetSchemaRequest { ns, r#type: word.to_owned() };
+        json::schema(&gateway.things().get_schema(call.request(request)).await?.into_inner())
+    } else {
+        let request = ListSchemasRequest { ns };
+        json::schemas(&gateway.things().list_schemas(call.request(request)).await?.into_inner())
     };
     Ok(reply::json(StatusCode::OK, text))
 }

@@ -17,6 +17,8 @@ pub(super) fn first() -> Vec<Operation> {
         changed(Change::PutRelationship { relationship: edge(text, from, to), condition: Condition::None })
     };
     let delete = |text| changed(Change::DeleteThing { reference: name(text), condition: Condition::None });
+    let schema = |named, word: &str, text| Operation::PutSchema(Who::Owner, ns(named), word.parse().unwrap(), text);
+    let unschema = |named| changed(Change::DeleteSchema { ns: ns(named), thing_type: "Note".parse().unwrap() });
     let data = Some(Data::parse(r#"{"n":1}"#).unwrap());
     let mut operations = vec![
         changed(Change::RegisterNamespace { ns: ns("onet/git"), style: Style::Literal }),
@@ -29,6 +31,14 @@ pub(super) fn first() -> Vec<Operation> {
         link("onet/1", "onet:c", "onet:c"),
         link("onet/2", "onet:b", "onet:d"),
         link("onet/3", "onet:d", "onet:b"),
+        // Which others' things break, one of another type, and some in a namespace that is taken back.
+        schema("onet", "Crowd", r#"{"maxProperties":1}"#),
+        changed(Change::RegisterNamespace { ns: ns("none"), style: Style::Wiki }),
+        schema("none", "Note", "{}"),
+        unschema("none"),
+        schema("none", "uses", "{}"),
+        changed(Change::DeleteNamespace { ns: ns("none") }),
+        unschema("none"),
     ];
     operations.extend(all());
     operations.extend(["onet:a", "onet:c"].map(delete));

@@ -92,8 +92,8 @@ impl Picture {
     /// A schema is looked up again by whoever needs it next.
     fn change_schema(&mut self, change: &SchemaChange) {
         let (ns, thing_type, count) = match change {
-            SchemaChange::Put(Registered { ns, thing_type, .. }, count) => (ns, thing_type, *count),
-            SchemaChange::Delete(ns, thing_type, count) => (ns, thing_type, *count),
+            SchemaChange::Put(Registered { ns, thing_type, .. }, count)
+            | SchemaChange::Delete(ns, thing_type, count) => (ns, thing_type, *count),
         };
         self.schemas.remove(&(ns.clone(), thing_type.clone()));
         if let Some(Some(registration)) = self.namespaces.get_mut(ns) {

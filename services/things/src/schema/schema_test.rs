@@ -1,3 +1,5 @@
+//! What a schema takes and refuses, and what it says of data.
+
 use super::*;
 
 fn schema(text: &str) -> Schema {
@@ -5,7 +7,7 @@ fn schema(text: &str) -> Schema {
 }
 
 fn rule(text: &str) -> String {
-    Schema::parse(text).unwrap_err().rule.to_string()
+    Schema::parse(text).unwrap_err().rule
 }
 
 fn breaches(schema: &Schema, data: &str) -> Vec<String> {
@@ -93,7 +95,7 @@ fn doubling(count: usize, inner: bool) -> String {
 fn a_schema_whose_parts_are_too_many_for_one_value_is_refused() {
     assert!(rule(&doubling(15, false)).contains("at most 10000 parts"));
     assert!(rule(&doubling(40, true)).contains("at most 10000 parts"));
-    let chain: String = (0..40).map(|n| format!(r##""{n}":{{"$ref":"#/$defs/{}"}},"##, n + 1)).collect();
+    let chain = (0..40).map(|n| format!(r##""{n}":{{"$ref":"#/$defs/{}"}},"##, n + 1)).collect::<Vec<_>>().concat();
     assert!(rule(&format!(r##"{{"$ref":"#/$defs/0","$defs":{{{chain}"40":{{}}}}}}"##)).contains("at most 32 parts"));
     schema(&doubling(5, true));
 }
@@ -108,7 +110,8 @@ fn parts_that_lead_back_to_themselves_twice_are_judged_in_bounded_time() {
 
 #[test]
 fn the_longest_chain_over_the_deepest_data_fits_a_thread() {
-    let chain: String = (1..15).map(|n| format!(r##""{n}":{{"allOf":[{{"$ref":"#/$defs/{}"}}]}},"##, n + 1)).collect();
+    let part = |n| format!(r##""{n}":{{"allOf":[{{"$ref":"#/$defs/{}"}}]}},"##, n + 1);
+    let chain: String = (1..15).map(part).collect();
     let text = format!(r##"{{"$ref":"#/$defs/1","$defs":{{{chain}"15":{{"additionalProperties":{{"$ref":"#"}}}}}}}}"##);
     let deep = format!("{}1{}", r#"{"x":"#.repeat(63), "}".repeat(63));
     let judge = move || breaches(&schema(&text), &deep);

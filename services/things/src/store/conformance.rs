@@ -312,7 +312,8 @@ cases! {
         another_tenants_schema_does_not_count
         a_namespace_takes_its_schemas_along
         a_hostile_pattern_or_schema_takes_no_long_time
-        nothing_that_breaks_a_schema_survives_writers_at_the_same_time
+        what_is_written_while_things_are_looked_at_refuses_the_schema
+        of_a_racing_schema_and_a_write_that_breaks_it_one_is_refused
     }
     model {
         random_operations_agree_with_a_model_and_with_the_fold_of_their_mutations

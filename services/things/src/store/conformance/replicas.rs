@@ -12,6 +12,7 @@ use serve::{Peer, Routes};
 use tokio::time::timeout;
 
 use super::bed::{Bed, call, name, note, owner, reason};
+use super::schemas::race;
 use super::server::{fresh, owned};
 use crate::atomic::{Idempotency, Terms};
 use crate::change::Change;
@@ -71,6 +72,15 @@ async fn what_processes_write_at_the_same_time_is_one_history_of_each_name() {
     for (key, mutation) in latest {
         let there = beds[2].get(&owner(), &format!("{}/{}", key.ns, key.id)).await.ok();
         assert_eq!(there.map(State::Thing), mutation.after);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_schema_and_a_write_that_breaks_it_by_two_processes_one_is_refused() {
+    for ahead in [[300, -300], [-300, 300]] {
+        let [writer, admin] = replicas(ahead).await;
+        writer.try_put("onet/x", r#"{"n":1}"#).await.unwrap();
+        race(&writer, &admin).await;
     }
 }
 

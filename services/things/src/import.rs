@@ -25,7 +25,7 @@ const MAX_FAILURES: usize = 1_000;
 #[derive(Debug)]
 pub(crate) struct Rows {
     /// In order.
-    pub(crate) rows: Vec<Result<Change, Refusal>>,
+    pub(crate) each: Vec<Result<Change, Refusal>>,
     /// What the mutations say; of the first message it counts for all.
     pub(crate) provenance: Provenance,
     /// Where the import may be gone on with; of the first message it counts for all.
@@ -73,7 +73,7 @@ impl Things {
         let mut import = Import::new(self);
         let mut first = None;
         while let Some(message) = messages.next().await {
-            let Rows { rows, provenance, course } = message?;
+            let Rows { each: rows, provenance, course } = message?;
             if first.is_none() {
                 import.go_on(caller, course).await?;
             }
@@ -97,7 +97,7 @@ struct Import<'a> {
     /// Of the messages.
     sequence: Sequence,
     report: Report,
-    import_id: Option<Arc<str>>,
+    id: Option<Arc<str>>,
     /// Rows before this one are passed over.
     committed: u64,
     next_row: u64,
@@ -114,7 +114,7 @@ struct Pending<'a> {
 impl<'a> Import<'a> {
     fn new(things: &'a Things) -> Self {
         let (report, sequence, pending) = (Report::default(), Sequence::default(), VecDeque::new());
-        Self { things, sequence, report, import_id: None, committed: 0, next_row: 0, pending }
+        Self { things, sequence, report, id: None, committed: 0, next_row: 0, pending }
     }
 
     /// Looks how much of it is committed, if that is to be known.
@@ -127,7 +127,7 @@ impl<'a> Import<'a> {
         if first_row > self.committed {
             return Err(refuse::import_out_of_order(&import_id, first_row, self.committed));
         }
-        (self.next_row, self.import_id) = (first_row, Some(import_id));
+        (self.next_row, self.id) = (first_row, Some(import_id));
         Ok(())
     }
 
@@ -141,7 +141,7 @@ impl<'a> Import<'a> {
         self.next_row += rows.len() as u64;
         let passed_over = self.committed.saturating_sub(first).min(rows.len() as u64);
         self.report.passed_over += passed_over;
-        let part = self.import_id.clone().map(|import_id| Part { import_id, rows: first + passed_over..self.next_row });
+        let part = self.id.clone().map(|import_id| Part { import_id, rows: first + passed_over..self.next_row });
         if part.as_ref().is_some_and(|part| part.rows.is_empty()) {
             return Ok(());
         }

@@ -101,8 +101,8 @@ impl Writer {
         self.clients[self.dice.below(2) as usize].clone()
     }
 
-    fn key(&mut self) -> Option<Key> {
-        Some(Key { ns: NS.into(), id: self.dice.below(NAMES).to_string(), ..Key::default() })
+    fn key(&mut self) -> Key {
+        Key { ns: NS.into(), id: self.dice.below(NAMES).to_string(), ..Key::default() }
     }
 
     async fn put(&mut self, id: &str, condition: Condition) -> anyhow::Result<Answer> {
@@ -117,16 +117,20 @@ impl Writer {
     }
 
     async fn delete(&mut self, id: &str) -> anyhow::Result<Answer> {
-        let request =
-            request(DeleteThingRequest { key: self.key(), request_id: id.into(), ..DeleteThingRequest::default() });
+        let request = request(DeleteThingRequest {
+            key: Some(self.key()),
+            request_id: id.into(),
+            ..DeleteThingRequest::default()
+        });
         answer(self.client().delete_thing(request).await, |answer| vec![answer.ulid])
     }
 
     /// Puts over what another process has told.
     async fn compare_and_put(&mut self, id: &str) -> anyhow::Result<Answer> {
-        let read = request(GetThingRequest { key: self.key(), ..GetThingRequest::default() });
+        let read = request(GetThingRequest { key: Some(self.key()), ..GetThingRequest::default() });
         let Ok(present) = self.client().get_thing(read).await else { return Ok(Answer::Refused) };
         let Thing { key, etag, .. } = present.into_inner();
+        let key = key.context("a thing has a key")?;
         let condition = condition_to_wire(&Condition::Etags(vec![etag.parse().context("an etag")?]));
         let request = request(PutThingRequest {
             thing: Some(thing(key, id, 0)),
@@ -145,7 +149,7 @@ impl Writer {
             .map(|number| PutThingRequest { thing: Some(thing(self.key(), id, number)), ..PutThingRequest::default() })
             .collect();
         if fails {
-            let key = Some(Key { ns: NS.into(), id: "never".into(), ..Key::default() });
+            let key = Key { ns: NS.into(), id: "never".into(), ..Key::default() };
             let condition = condition_to_wire(&Condition::UpdateOnly);
             puts.push(PutThingRequest { thing: Some(thing(key, id, count)), condition, ..PutThingRequest::default() });
         }
@@ -165,8 +169,8 @@ impl Writer {
     }
 }
 
-fn thing(key: Option<Key>, id: &str, change: usize) -> Thing {
-    Thing { key, r#type: "Note".into(), content: Some(mark(id, change)), ..Thing::default() }
+fn thing(key: Key, id: &str, change: usize) -> Thing {
+    Thing { key: Some(key), r#type: "Note".into(), content: Some(mark(id, change)), ..Thing::default() }
 }
 
 fn request<T>(message: T) -> Request<T> {

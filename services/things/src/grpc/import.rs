@@ -16,7 +16,7 @@ impl Things {
         let provenance = self.provenance(caller, request_id, cause).map_err(Refusal::from)?;
         let course = course(import_id, first_row).map_err(Refusal::from)?;
         let rows = rows.into_iter().map(|row| import_row(row).map_err(Refusal::from)).collect();
-        Ok(Rows { rows, provenance, course })
+        Ok(Rows { each: rows, provenance, course })
     }
 }
 

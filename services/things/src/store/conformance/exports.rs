@@ -65,7 +65,7 @@ pub(crate) async fn an_export_that_is_imported_again_makes_the_same(bed: Bed) {
     let rows = || exported.iter().flat_map(|part| &part.rows);
     let message = || {
         let rows = rows().map(|row| Ok(change(row))).collect();
-        stream::iter([Ok::<_, Refusal>(Rows { rows, provenance: call(&owner()).provenance, course: None })])
+        stream::iter([Ok::<_, Refusal>(Rows { each: rows, provenance: call(&owner()).provenance, course: None })])
     };
     let again = bed.things.import(&owner(), message()).await.unwrap();
     assert_eq!((again.unchanged, again.failed), (10, 0), "{again:?}");

@@ -28,7 +28,7 @@ async fn import_decoded(bed: &Bed, messages: Vec<Vec<Result<Change, Refusal>>>) 
     let numbered = messages.into_iter().enumerate().map(|(number, rows)| {
         let mut provenance = call(&owner()).provenance;
         provenance.request_id = format!("import-{number}").into();
-        Ok::<_, Refusal>(Rows { rows, provenance, course: None })
+        Ok::<_, Refusal>(Rows { each: rows, provenance, course: None })
     });
     reason(bed.things.import(&owner(), futures::stream::iter(numbered)).await)
 }
@@ -109,7 +109,7 @@ pub(crate) async fn a_write_whose_sequence_has_ended_is_refused(bed: Bed) {
 async fn go_on(bed: &Bed, who: &Caller, first_row: u64, rows: Vec<Change>) -> Result<Report, Refusal> {
     let course = Some(Course { import_id: "all of it".into(), first_row });
     let rows = rows.into_iter().map(Ok).collect();
-    let rows = Rows { rows, provenance: call(who).provenance, course };
+    let rows = Rows { each: rows, provenance: call(who).provenance, course };
     bed.things.import(who, stream::iter([Ok::<_, Refusal>(rows)])).await
 }
 
@@ -182,7 +182,7 @@ pub(crate) async fn a_namespace_is_imported_by_who_may_register_it(bed: Bed) {
     let report = import(&bed, vec![rows]).await.unwrap();
     assert_eq!((report.created, report.unchanged, report.failed, report.last), (1, 1, 1, None));
     let rows = vec![Ok(register(Style::Literal))];
-    let rows = Rows { rows, provenance: call(&owner()).provenance, course: None };
+    let rows = Rows { each: rows, provenance: call(&owner()).provenance, course: None };
     let writer = keyed(&["write:*"]);
     let report = bed.things.import(&writer, stream::iter([Ok::<_, Refusal>(rows)])).await.unwrap();
     assert_eq!(report.failures[0].1.reason, Reason::PermissionDenied);

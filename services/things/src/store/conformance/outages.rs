@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::Clock;
 use futures::future::join_all;
 use proto::common::v1::Reason;
+use serve::Tasks;
 use sqlx::PgPool;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -19,6 +20,8 @@ use crate::store::migrate;
 
 /// Half of the time that a message and its answer are under way.
 const FAR: Duration = Duration::from_millis(100);
+/// Parts of messages that are under way at a time: more than there are.
+const ON_THE_WAY: usize = 1_000;
 
 /// A migrated database: as who may do anything on its server, and as a process of ours has it.
 async fn database() -> (PgPool, Bed) {
@@ -114,13 +117,13 @@ async fn a_database_far_away_takes_long_and_serves() {
 /// Where what is sent arrives at `address` later.
 async fn far_away(address: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let near = listener.local_addr().unwrap();
-    tokio::spawn(async move {
+    let (near, ways) = (listener.local_addr().unwrap(), Tasks::new("far away"));
+    ways.clone().spawn("accept", |_| async move {
         while let Ok((client, _)) = listener.accept().await {
             let server = TcpStream::connect(address).await.unwrap();
             let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-            tokio::spawn(late(from_client, to_server));
-            tokio::spawn(late(from_server, to_client));
+            ways.spawn("there", |_| late(from_client, to_server));
+            ways.spawn("back", |_| late(from_server, to_client));
         }
     });
     near
@@ -128,19 +131,22 @@ async fn far_away(address: SocketAddr) -> SocketAddr {
 
 /// Passes everything on, each part when its time has come: what comes meanwhile is on its way too.
 async fn late(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-    let (sender, mut parts) = tokio::sync::mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
-    tokio::spawn(async move {
+    let (sender, mut parts) = tokio::sync::mpsc::channel::<(Instant, Vec<u8>)>(ON_THE_WAY);
+    let arrive = async move {
         while let Some((arrives, part)) = parts.recv().await {
             sleep_until(arrives).await;
             if to.write_all(&part).await.is_err() {
                 return;
             }
         }
-    });
-    let mut part = vec![0; 1 << 16];
-    while let Ok(size @ 1..) = from.read(&mut part).await {
-        if sender.send((Instant::now() + FAR, part[..size].to_vec())).is_err() {
-            return;
+    };
+    let depart = async move {
+        let mut part = vec![0; 1 << 16];
+        while let Ok(size @ 1..) = from.read(&mut part).await {
+            if sender.send((Instant::now() + FAR, part[..size].to_vec())).await.is_err() {
+                return;
+            }
         }
-    }
+    };
+    tokio::join!(arrive, depart);
 }

@@ -149,7 +149,7 @@ pub(crate) async fn rows_of_an_import_that_break_the_schema_are_left_out(bed: Be
     bed.register("onet", Style::Wiki).await.unwrap();
     bed.schema(NUMBER).await.unwrap();
     let rows = vec![Ok(put("onet/x", r#"{"n":1}"#)), Ok(put("onet/y", "{}")), Ok(put("onet/z", r#"{"n":1}"#))];
-    let rows = Rows { rows, provenance: call(&owner()).provenance, course: None };
+    let rows = Rows { each: rows, provenance: call(&owner()).provenance, course: None };
     let report = bed.things.import(&owner(), stream::iter([Ok::<_, Refusal>(rows)])).await.unwrap();
     assert_eq!((report.created, report.failed), (2, 1));
     let [(1, refusal)] = &*report.failures else { panic!("{report:?}") };

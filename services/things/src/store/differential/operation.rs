@@ -76,7 +76,7 @@ impl Operation {
             Self::Import(who, given, import) => {
                 let course = import.map(|number| Course { import_id: format!("import-{number}").into(), first_row: 0 });
                 let rows = changes(bed, given, tenants).await.into_iter().map(Ok).collect();
-                let rows = Rows { rows, provenance: call(&who.caller(tenants)).provenance, course };
+                let rows = Rows { each: rows, provenance: call(&who.caller(tenants)).provenance, course };
                 let rows = stream::iter([Ok::<_, Refusal>(rows)]);
                 format!("{:?}", bed.things.import(&who.caller(tenants), rows).await)
             }

@@ -53,7 +53,8 @@ struct Answer {
 #[derive(Deserialize)]
 struct Embedded {
     index: usize,
-    embedding: Vec<f32>,
+    /// Wider than what is kept: what does not fit is told as such.
+    embedding: Vec<f64>,
 }
 
 /// Why there are no vectors.
@@ -179,6 +180,7 @@ impl Http {
                 let (is, wanted) = (embedding.len(), self.dimension);
                 return Err(format!("its vectors have {is} numbers, not the {wanted} of --embedder-dimension"));
             }
+            let embedding: Vec<f32> = embedding.into_iter().map(|number| number as f32).collect();
             if embedding.iter().any(|number| !number.is_finite()) {
                 return Err("a vector has a number that is not finite".into());
             }

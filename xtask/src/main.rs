@@ -183,6 +183,9 @@ fn run(task: Task) -> Result<()> {
         ),
         Task::Replicas { mutations, release } => {
             Backends::install(&workspace)?;
+            if release {
+                workspace.cargo(["build", "--release", "--bin", "things", "--bin", "events"]).run()?;
+            }
             let test = "replicas::what_replicas_write_to_the_same_names_is_one_history";
             repeat(&workspace, test, "ANNALS_REPLICA_MUTATIONS", mutations, release)
         }
@@ -262,8 +265,7 @@ fn repeat(workspace: &Workspace, test: &str, variable: &str, rounds: u32, releas
 
     let profile: &[&str] = if release { &["--release"] } else { &[] };
     if release {
-        let servers = ["--bin", "annals", "--bin", "things", "--bin", "events"];
-        workspace.cargo(["build", "--release"]).args(servers).run()?;
+        workspace.cargo(["build", "--release", "--bin", "annals"]).run()?;
     } else {
         build_everything(workspace)?;
     }

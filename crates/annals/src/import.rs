@@ -156,15 +156,7 @@ pub(crate) async fn load(args: &Args, source: Source, client: Client, is_quiet: 
         progress: &mut progress,
         report: &mut report,
     };
-    let gone_on = if args.resume.is_some() { sender.go_on().await } else { Ok(()) };
-    let sent = match gone_on {
-        Ok(()) => sender.send_all(parsed).await,
-        Err(error) => {
-            // The parser ends with who takes what it gives.
-            drop(parsed);
-            Err(error)
-        }
-    };
+    let sent = sender.send_all(parsed, args.resume.is_some()).await;
     progress.finish();
     parsing.await.context("the parser ended in the middle")?;
     report.finish(progress.elapsed());

@@ -16,8 +16,8 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use prost::Message as _;
 use proto::convert::{
-    condition, entity_kind, key_to_wire, name_to_wire, namespace_to_wire, reference, relationship_body, style,
-    style_to_wire, thing_body, thing_patch, timestamp, visibility_to_wire, write_result_to_wire,
+    condition, entity_kind, key_to_wire, name_to_wire, namespace_to_wire, reference, relationship_body, style_to_wire,
+    thing_body, thing_patch, timestamp, visibility_to_wire, write_result_to_wire,
 };
 use proto::things::v1::{self as wire, things_service_server::ThingsService};
 use serve::deadline::Deadline;
@@ -289,23 +289,14 @@ impl ThingsService for Things {
         &self,
         request: Request<wire::RegisterNamespaceRequest>,
     ) -> Result<Response<wire::Namespace>, Status> {
-        let caller = Caller::of(request.extensions())?.clone();
-        let wire::RegisterNamespaceRequest { ns, style: word } = request.into_inner();
-        let ns: domain::Namespace = ns.parse().map_err(Refusal::from)?;
-        let style = style(word).map_err(Refusal::from)?;
-        let call = self.call(caller, String::new(), String::new()).map_err(Refusal::from)?;
-        let created_at = self.register_namespace(call, ns.clone(), style).await?;
-        Ok(Response::new(namespace_to_wire(&ns, style, created_at)))
+        namespaces::register(self, request).await
     }
 
     async fn get_namespace(
         &self,
         request: Request<wire::GetNamespaceRequest>,
     ) -> Result<Response<wire::Namespace>, Status> {
-        let (_, extensions, request) = request.into_parts();
-        let ns: domain::Namespace = request.ns.parse().map_err(Refusal::from)?;
-        let (style, created_at, contents) = self.get_namespace(Caller::of(&extensions)?, &ns).await?;
-        Ok(Response::new(namespaces::described(&ns, style, created_at, contents)))
+        namespaces::get(self, request).await
     }
 
     async fn list_namespaces(
@@ -327,50 +318,29 @@ impl ThingsService for Things {
         &self,
         request: Request<wire::DeleteNamespaceRequest>,
     ) -> Result<Response<wire::DeleteNamespaceResponse>, Status> {
-        let caller = Caller::of(request.extensions())?.clone();
-        let ns = request.into_inner().ns.parse().map_err(Refusal::from)?;
-        let call = self.call(caller, String::new(), String::new()).map_err(Refusal::from)?;
-        self.delete_namespace(call, ns).await?;
-        Ok(Response::new(wire::DeleteNamespaceResponse {}))
+        namespaces::delete(self, request).await
     }
 
     async fn put_schema(&self, request: Request<wire::PutSchemaRequest>) -> Result<Response<wire::Schema>, Status> {
-        let caller = Caller::of(request.extensions())?.clone();
-        let wire::PutSchemaRequest { ns, r#type, schema } = request.into_inner();
-        let (ns, thing_type) = schemas::name(&ns, &r#type).map_err(Refusal::from)?;
-        let call = self.call(caller, String::new(), String::new()).map_err(Refusal::from)?;
-        let (schema, outcome) = self.put_schema(call, ns, thing_type, schema).await?;
-        Ok(schemas::put(schema, outcome))
+        schemas::put(self, request).await
     }
 
     async fn get_schema(&self, request: Request<wire::GetSchemaRequest>) -> Result<Response<wire::Schema>, Status> {
-        let (_, extensions, wire::GetSchemaRequest { ns, r#type }) = request.into_parts();
-        let (ns, thing_type) = schemas::name(&ns, &r#type).map_err(Refusal::from)?;
-        let found = self.get_schema(Caller::of(&extensions)?, ns, thing_type).await?;
-        Ok(Response::new(schemas::schema(found)))
+        schemas::get(self, request).await
     }
 
     async fn list_schemas(
         &self,
         request: Request<wire::ListSchemasRequest>,
     ) -> Result<Response<wire::ListSchemasResponse>, Status> {
-        let (_, extensions, request) = request.into_parts();
-        let ns: domain::Namespace = request.ns.parse().map_err(Refusal::from)?;
-        let found = self.list_schemas(Caller::of(&extensions)?, ns).await?;
-        let schemas = found.into_iter().map(schemas::schema).collect();
-        Ok(Response::new(wire::ListSchemasResponse { schemas }))
+        schemas::list(self, request).await
     }
 
     async fn delete_schema(
         &self,
         request: Request<wire::DeleteSchemaRequest>,
     ) -> Result<Response<wire::DeleteSchemaResponse>, Status> {
-        let caller = Caller::of(request.extensions())?.clone();
-        let wire::DeleteSchemaRequest { ns, r#type } = request.into_inner();
-        let (ns, thing_type) = schemas::name(&ns, &r#type).map_err(Refusal::from)?;
-        let call = self.call(caller, String::new(), String::new()).map_err(Refusal::from)?;
-        self.delete_schema(call, ns, thing_type).await?;
-        Ok(Response::new(wire::DeleteSchemaResponse {}))
+        schemas::delete(self, request).await
     }
 
     async fn resolve_name(

@@ -5,7 +5,6 @@
 
 use domain::{AsOf, Condition, EntityKind, Etag, Provenance, Reference, Thing};
 use http::HeaderMap;
-use proto::common::v1::Reason;
 use proto::convert::{as_of_to_wire, key_to_wire, thing_body};
 use proto::events::v1::events_service_client::EventsServiceClient;
 use proto::events::v1::{self as events, state::State};
@@ -89,11 +88,9 @@ impl Things {
         let reference = Reference::Parts { ns: key.ns, id: key.id.as_str().into(), variant: key.variant };
         let put = self.put_thing(Call { caller, provenance }, reference, body, condition).await;
         put.map_err(|mut refusal| {
-            // The request has no thing.
-            if refusal.reason == Reason::SchemaViolated {
-                for broken in &mut refusal.violations {
-                    broken.field = broken.field.replacen("thing.", "", 1);
-                }
+            // The request has a key, and no thing.
+            for broken in &mut refusal.violations {
+                broken.field = broken.field.replacen("thing.", "", 1);
             }
             refusal
         })

@@ -63,7 +63,7 @@ pub(super) struct Sender<'a> {
 
 impl Sender<'_> {
     /// Asks how much of an import is committed, which is not sent again.
-    pub(super) async fn go_on(&mut self) -> anyhow::Result<()> {
+    async fn go_on(&mut self) -> anyhow::Result<()> {
         let question = ImportThingsRequest { import_id: self.import_id.to_owned(), ..ImportThingsRequest::default() };
         let answer = self.client.things().import_things(tokio_stream::iter([question])).await?.into_inner();
         self.committed = answer.next_row.unsigned_abs();
@@ -73,8 +73,11 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Until the parser has no more.
-    pub(super) async fn send_all(&mut self, mut items: mpsc::Receiver<Item>) -> anyhow::Result<()> {
+    /// Until the parser has no more; of an import that is gone on with, what is not there yet.
+    pub(super) async fn send_all(&mut self, mut items: mpsc::Receiver<Item>, goes_on: bool) -> anyhow::Result<()> {
+        if goes_on {
+            self.go_on().await?;
+        }
         while let Some(batch) = self.next_batch(&mut items).await? {
             self.send_stream(batch, &mut items).await?;
         }

@@ -5,6 +5,9 @@ use domain::{Code, Content, Embedding, Invalid, Json, Reference, TypeName, Visib
 use super::{embedding, reference, visibility};
 use crate::things::v1 as wire;
 
+/// The fields that a patch is of.
+const MASK: &str = "update_mask";
+
 /// Which fields of a thing a client changes, and how.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct ThingPatch {
@@ -43,13 +46,18 @@ impl<T> Edit<T> {
             Self::Set(value) => Some(value),
         }
     }
+
+    /// Removes the field where nothing was to become of it.
+    fn or_clear(self) -> Self {
+        match self {
+            Self::Keep => Self::Clear,
+            other => other,
+        }
+    }
 }
 
 /// The name and the changes that a client gives; `condition`, `request_id` and `cause` are not looked at.
-pub fn thing_patch(mut request: wire::PatchThingRequest) -> Result<(Reference, ThingPatch), Invalid> {
-    if let Some(mask) = request.update_mask.take() {
-        mask_fields(&mut request, mask.paths)?;
-    }
+pub fn thing_patch(request: wire::PatchThingRequest) -> Result<(Reference, ThingPatch), Invalid> {
     let wire::PatchThingRequest {
         key,
         r#type,
@@ -62,7 +70,7 @@ pub fn thing_patch(mut request: wire::PatchThingRequest) -> Result<(Reference, T
         condition: _,
         request_id: _,
         cause: _,
-        update_mask: _,
+        update_mask,
     } = request;
     let reference = reference("key", key)?;
     let mut patch = ThingPatch {
@@ -73,6 +81,12 @@ pub fn thing_patch(mut request: wire::PatchThingRequest) -> Result<(Reference, T
         data: set(data_patch.map(|text| object("data_patch", &text)).transpose()?),
         embedding: set(embedding(numbers)?),
     };
+    if let Some(mask) = update_mask {
+        if !clear.is_empty() {
+            return Err(Invalid::new(MASK, "must not be given with clear"));
+        }
+        return Ok((reference, masked(&patch, mask.paths)?));
+    }
     for field in clear {
         match field.as_str() {
             "content" => clear_field(&mut patch.content, &field)?,
@@ -85,55 +99,22 @@ pub fn thing_patch(mut request: wire::PatchThingRequest) -> Result<(Reference, T
     Ok((reference, patch))
 }
 
-/// Leaves of a patch what its mask names; what that names and the patch has not is cleared.
-fn mask_fields(request: &mut wire::PatchThingRequest, paths: Vec<String>) -> Result<(), Invalid> {
-    const FIELD: &str = "update_mask";
-    if !request.clear.is_empty() {
-        return Err(Invalid::new(FIELD, "must not be given with clear"));
-    }
-    let given = std::mem::take(request);
-    (request.key, request.condition) = (given.key, given.condition);
-    (request.request_id, request.cause) = (given.request_id, given.cause);
+/// Of a patch what its mask names; what that names and the patch has not is cleared.
+fn masked(patch: &ThingPatch, paths: Vec<String>) -> Result<ThingPatch, Invalid> {
+    let mut masked = ThingPatch::default();
     for path in paths {
-        let is_given = match path.as_str() {
-            "type" => {
-                request.r#type.clone_from(&given.r#type);
-                given.r#type.is_some()
-            }
-            "visibility" => {
-                request.visibility = given.visibility;
-                given.visibility != 0
-            }
-            "content" => {
-                request.content.clone_from(&given.content);
-                given.content.is_some()
-            }
-            "code" => {
-                request.code.clone_from(&given.code);
-                given.code.is_some()
-            }
-            "data" => {
-                request.data_patch.clone_from(&given.data_patch);
-                given.data_patch.is_some()
-            }
-            "embedding" => {
-                request.embedding.clone_from(&given.embedding);
-                !given.embedding.is_empty()
-            }
-            _ => return Err(Invalid::new(FIELD, "must name type, visibility, content, code, data or embedding")),
-        };
+        let stays = || Invalid::new(MASK, format!("must not name {path}, which is not given: it cannot be removed"));
         match path.as_str() {
-            _ if is_given => {}
-            "type" | "visibility" => {
-                return Err(Invalid::new(
-                    FIELD,
-                    format!("must not name {path}, which is not given: it cannot be removed"),
-                ));
-            }
-            _ => request.clear.push(path),
+            "type" => masked.thing_type = Some(patch.thing_type.clone().ok_or_else(stays)?),
+            "visibility" => masked.visibility = Some(patch.visibility.ok_or_else(stays)?),
+            "content" => masked.content = patch.content.clone().or_clear(),
+            "code" => masked.code = patch.code.clone().or_clear(),
+            "data" => masked.data = patch.data.clone().or_clear(),
+            "embedding" => masked.embedding = patch.embedding.clone().or_clear(),
+            _ => return Err(Invalid::new(MASK, "must name type, visibility, content, code, data or embedding")),
         }
     }
-    Ok(())
+    Ok(masked)
 }
 
 fn set<T>(value: Option<T>) -> Edit<T> {
@@ -163,7 +144,7 @@ fn object(field: &str, text: &str) -> Result<Json, Invalid> {
 mod tests {
     use super::*;
 
-    fn masked(paths: &[&str]) -> Result<ThingPatch, Invalid> {
+    fn of_fields(paths: &[&str]) -> Result<ThingPatch, Invalid> {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
         let key = Some(crate::common::v1::Key { ns: "a".into(), id: "b".into(), ..Default::default() });
         let request = wire::PatchThingRequest {
@@ -180,22 +161,22 @@ mod tests {
     #[test]
     fn a_mask_keeps_what_it_does_not_name_and_removes_what_it_names_and_is_not_given() {
         let content = || Edit::Set("one".to_owned().try_into().unwrap());
-        let patch = masked(&["content", "data", "embedding"]).unwrap();
+        let patch = of_fields(&["content", "data", "embedding"]).unwrap();
         let expected =
             ThingPatch { content: content(), data: Edit::Clear, embedding: Edit::Clear, ..Default::default() };
         assert_eq!(patch, expected);
-        let patch = masked(&["type", "content", "content"]).unwrap();
+        let patch = of_fields(&["type", "content", "content"]).unwrap();
         assert_eq!(
             patch,
             ThingPatch { thing_type: Some("Note".parse().unwrap()), content: content(), ..Default::default() }
         );
-        assert_eq!(masked(&[]).unwrap(), ThingPatch::default());
+        assert_eq!(of_fields(&[]).unwrap(), ThingPatch::default());
     }
 
     #[test]
     fn a_mask_names_what_there_is_and_can_be_removed() {
         for path in ["visibility", "etag", ""] {
-            assert_eq!(masked(&[path]).unwrap_err().field, "update_mask", "{path}");
+            assert_eq!(of_fields(&[path]).unwrap_err().field, "update_mask", "{path}");
         }
     }
 }

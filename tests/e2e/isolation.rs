@@ -63,6 +63,9 @@ impl Scene {
                 cluster.things().await.put_thing(signed(key, request)).await.expect("their own");
             }
         }
+        if matches!(topology, Topology::Separate) {
+            owner::archive(&cluster, &keys).await;
+        }
         Self { cluster, keys, world, given, before }
     }
 

@@ -220,3 +220,22 @@ async fn a_plan_ends_with_its_caller() {
     }
     assert!(is_held.await.is_err());
 }
+
+#[tokio::test]
+async fn a_cost_is_told_to_who_sees_everything_that_is_read() {
+    let fixture = Fixture::new();
+    let may_know = |caller: &Caller| fixture.log.may_know_costs(caller);
+    let admin = Caller::keyed(TenantId::local(), "ada", ["admin:*".parse::<Scope>().unwrap()]);
+    fixture.log.append(&Caller::local(), vec![event("log")]).await.unwrap();
+    fixture.flush(u64::MAX);
+    assert!(may_know(&admin));
+    assert!(
+        !may_know(&event_reader()) && !may_know(&reader_of("onet")),
+        "a Bloom filter knows names of other namespaces"
+    );
+    fixture.log.append(&other(), vec![event("log")]).await.unwrap();
+    assert!(may_know(&admin), "the journal costs nothing");
+    fixture.flush(u64::MAX);
+    assert!(!may_know(&admin), "a Bloom filter knows names of other tenants");
+    assert!(may_know(&peer()), "who runs it knows all tenants");
+}

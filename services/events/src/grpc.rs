@@ -113,11 +113,12 @@ impl EventsService for Grpc {
         let after = binding.position(&token, |bytes| Some(Ulid::from_bytes(bytes.try_into().ok()?)))?;
         self.log.wait_for(&caller, &wait_for, deadline).await?;
         let history = History { entity, page_size, after };
-        let page = self.log.blocking(move |log| log.history(&caller, &history)).await?;
+        let asker = caller.clone();
+        let page = self.log.blocking(move |log| log.history(&asker, &history)).await?;
         Ok(Response::new(HistoryResponse {
             mutations: page.mutations.into_iter().map(mutation_to_wire).collect(),
             next_page_token: page.next.map(|last| binding.token(&last.to_bytes())).unwrap_or_default(),
-            cost: Some(cost_to_wire(page.cost)),
+            cost: Some(self.told(&caller, page.cost)),
         }))
     }
 
@@ -127,8 +128,10 @@ impl EventsService for Grpc {
         let entity = entity(key, kind).map_err(Refusal::from)?;
         let moment = as_of("as_of", moment).map_err(Refusal::from)?;
         self.log.wait_for(&caller, &wait_for, deadline).await?;
-        let (state, cost) = self.log.blocking(move |log| log.state_at(&caller, &entity, moment)).await?;
-        Ok(Response::new(StateAtResponse { state: Some(state_to_wire(state)), cost: Some(cost_to_wire(cost)) }))
+        let asker = caller.clone();
+        let (state, cost) = self.log.blocking(move |log| log.state_at(&asker, &entity, moment)).await?;
+        let cost = Some(self.told(&caller, cost));
+        Ok(Response::new(StateAtResponse { state: Some(state_to_wire(state)), cost }))
     }
 
     async fn list_states_at(
@@ -145,12 +148,13 @@ impl EventsService for Grpc {
         let after = seal.position(binding, &token, |bytes| String::from_utf8(bytes.to_vec()).ok())?;
         let list = list_states(request, page_size, after, deadline).map_err(Refusal::from)?;
         self.log.wait_for(&caller, &wait_for, deadline).await?;
-        let page = self.log.blocking(move |log| log.list_states_at(&caller, &list)).await?;
+        let asker = caller.clone();
+        let page = self.log.blocking(move |log| log.list_states_at(&asker, &list)).await?;
         let StatesPage { states, next, cost } = page;
         Ok(Response::new(ListStatesAtResponse {
             states: states.into_iter().map(state_to_wire).collect(),
             next_page_token: next.map(|last| seal.token(binding, last.as_bytes())).unwrap_or_default(),
-            cost: Some(cost_to_wire(cost)),
+            cost: Some(self.told(&caller, cost)),
         }))
     }
 
@@ -161,13 +165,14 @@ impl EventsService for Grpc {
         let from = as_of("from", from).map_err(Refusal::from)?;
         let to = to.map(|to| as_of("to", Some(to))).transpose().map_err(Refusal::from)?;
         self.log.wait_for(&caller, &wait_for, deadline).await?;
-        let compared = self.log.blocking(move |log| log.diff(&caller, &Diff { entity, from, to })).await?;
+        let asker = caller.clone();
+        let compared = self.log.blocking(move |log| log.diff(&asker, &Diff { entity, from, to })).await?;
         let Compared { before, after, changes, cost } = compared;
         Ok(Response::new(DiffResponse {
             before: before.map(state_to_wire),
             after: after.map(state_to_wire),
             changes: changes.into_iter().map(change_to_wire).collect(),
-            cost: Some(cost_to_wire(cost)),
+            cost: Some(self.told(&caller, cost)),
         }))
     }
 
@@ -193,7 +198,7 @@ impl EventsService for Grpc {
                 .next
                 .map(|next| binding.token(&position_token(self.log.cursor(next))))
                 .unwrap_or_default(),
-            cost: Some(cost_to_wire(page.cost)),
+            cost: Some(self.told(&caller, page.cost)),
         }))
     }
 
@@ -204,7 +209,8 @@ impl EventsService for Grpc {
         let (filter, without_mutations, aggregate) = aggregate::aggregate(request).map_err(Refusal::from)?;
         self.log.wait_for(&caller, &wait_for, deadline).await?;
         let aggregated = self.log.aggregate(&caller, filter, without_mutations, aggregate).await?;
-        Ok(Response::new(aggregate::aggregated(aggregated, page::MAX_BYTES)))
+        let cost = self.told(&caller, aggregated.cost);
+        Ok(Response::new(aggregate::aggregated(aggregated, cost, page::MAX_BYTES)))
     }
 
     type SubscribeStream = Answers<SubscribeResponse>;
@@ -274,10 +280,14 @@ fn position_token(Cursor { epoch, offset }: Cursor) -> Vec<u8> {
     [epoch, offset].map(u64::to_le_bytes).concat()
 }
 
-fn cost_to_wire(cost: Cost) -> wire::Cost {
-    let Cost { files, requests, bytes, rows } = cost;
-    let [files, requests, bytes, rows] = [files, requests, bytes, rows].map(|count| count as i64);
-    wire::Cost { files, requests, bytes, rows }
+impl Grpc {
+    /// As much of what an answer cost as the caller may know.
+    fn told(&self, caller: &Caller, cost: Cost) -> wire::Cost {
+        let Cost { files, requests, bytes, rows } =
+            if self.log.may_know_costs(caller) { cost } else { Cost::default() };
+        let [files, requests, bytes, rows] = [files, requests, bytes, rows].map(|count| count as i64);
+        wire::Cost { files, requests, bytes, rows }
+    }
 }
 
 fn new_events(events: Vec<wire::Event>, are_relayed: bool) -> Result<Vec<NewEvent>, Refusal> {

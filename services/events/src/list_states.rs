@@ -115,10 +115,8 @@ impl EventLog {
                 }
             }
         };
-        // To others the cost would tell how much they do not see.
-        let cost = if reads_ns { sight.past.cost() } else { Cost::default() };
         let next = if is_all { None } else { page.last };
-        Ok(StatesPage { states: page.states, next, cost })
+        Ok(StatesPage { states: page.states, next, cost: sight.past.cost() })
     }
 }
 

@@ -44,6 +44,14 @@ struct Seen {
 /// After every mutation there is.
 const NOW: Ulid = Ulid(u128::MAX);
 
+impl EventLog {
+    /// Whether the caller may know what reading the archive cost: an operator, and who sees everything of the tenant, where
+    /// all of it is the tenant's. What bounds and Bloom filters leave unread tells which names there are, of everybody in a file.
+    pub(crate) fn may_know_costs(&self, caller: &Caller) -> bool {
+        caller.require_operator().is_ok() || caller.may_read_all() && self.archive.view().is_of(&caller.tenant)
+    }
+}
+
 impl<'a> Sight<'a> {
     pub(crate) fn new(log: &'a EventLog, caller: &'a Caller, tenant: TenantNo) -> Self {
         Self { past: Past::new(log), caller, tenant, known: HashMap::new(), kept: NOW, lookups: 0 }

@@ -24,6 +24,8 @@ pub(crate) struct Keys {
     pub(crate) neighbour: String,
     pub(crate) writer: String,
     pub(crate) stranger: String,
+    /// Of who runs the archive, and calls nothing else.
+    pub(crate) operator: String,
 }
 
 /// Somebody who may not see everything.
@@ -38,7 +40,7 @@ pub(crate) struct Caller {
 }
 
 impl Keys {
-    /// A cluster with two tenants, and the keys of those who call it.
+    /// A cluster with two tenants, and the keys of those who call it. What runs apart archives at once.
     pub(crate) async fn cluster(topology: Topology) -> (Cluster, Self) {
         let mut toml = String::new();
         let mut key = |tenant: &str, principal: &str, scopes: &[&str]| {
@@ -54,9 +56,12 @@ impl Keys {
             neighbour: key("a", "neighbour", &["read:open", "events:read"]),
             writer: key("a", "writer", &[&format!("write:{YARD}"), "events:write"]),
             stranger: key("b", "stranger", &all),
+            operator: key("a", "operator", &["peer"]),
         };
         let toml = format!("{toml}[hosts]\n\"{HOST}\" = \"a\"\n");
-        (Setup::new(topology).keys(toml).start().await, keys)
+        let setup = Setup::new(topology).keys(toml);
+        let setup = if matches!(topology, Topology::Separate) { setup.archiving() } else { setup };
+        (setup.start().await, keys)
     }
 
     /// A call of whoever writes in `ns`.

@@ -18,12 +18,9 @@ use super::{
 
 /// Streams that wait for their second sign of life at a time; they cost nothing but that.
 const STREAMS_AT_A_TIME: usize = 160;
-/// For what waits for an event that it will never see; longer where the answer, which comes a little before the
-/// deadline, was not read by then.
+/// For what waits for an event that it may never see; longer where the answer, which comes a little before the
+/// deadline, was not read by then, or one of two was too late.
 const IN_VAIN: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16)];
-
-/// How often two answers that differ are asked for again: what moves to the archive between them changes what they cost, once.
-pub(super) const MEANWHILE: usize = 2;
 
 /// How often a call that was lost is made again.
 const LOST: usize = 3;
@@ -118,7 +115,7 @@ impl<'a> Matrix<'a> {
         if writes_own {
             self.written.lock().expect("no panic").extend(markers.found(&cell.request));
         }
-        let answer = self.call(&cell, cell.request.clone()).await;
+        let answer = self.call(&cell, cell.request.clone(), &IN_VAIN).await;
         let mut leaked = markers.leaked(eyes, &cell.request, &answer.bytes);
         if writes_own {
             let written = self.written.lock().expect("no panic");
@@ -133,17 +130,17 @@ impl<'a> Matrix<'a> {
             && let Some(twin) = markers.twin(eyes, &cell.request)
         {
             let elsewhere = cell.elsewhere(twin);
-            let absent = async || {
-                let absent = self.call(&cell, elsewhere.clone()).await;
+            let absent = async |timeouts| {
+                let absent = self.call(&cell, elsewhere.clone(), timeouts).await;
                 Answer { bytes: markers.untwin(&cell.back(&absent.bytes)), ..absent }
             };
-            let (mut one, mut other) = (answer.clone(), absent().await);
-            for _ in 0..MEANWHILE {
-                if cell.is_same(&one, &other) || !cell.tells_its_cost() {
+            let (mut one, mut other) = (answer.clone(), absent(&IN_VAIN[..]).await);
+            for late in 1..IN_VAIN.len() {
+                if cell.is_same(&one, &other) || !cell.waits() {
                     break;
                 }
-                one = self.call(&cell, cell.request.clone()).await;
-                other = absent().await;
+                one = self.call(&cell, cell.request.clone(), &IN_VAIN[late..]).await;
+                other = absent(&IN_VAIN[late..]).await;
             }
             if !cell.is_same(&one, &other) {
                 wrong.push(format!("{} is told from an absent one:\n{one}\n{other}", self.spell(&cell)));
@@ -158,7 +155,8 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    async fn call(&self, cell: &Cell<'a>, request: Vec<u8>) -> Answer {
+    /// `timeouts`: of what waits, one after the other.
+    async fn call(&self, cell: &Cell<'a>, request: Vec<u8>, timeouts: &[Duration]) -> Answer {
         let door = match cell.method.parent_service().name() {
             "ThingsService" => &self.doors.things,
             "EventsService" => &self.doors.events,
@@ -175,11 +173,11 @@ impl<'a> Matrix<'a> {
             }
             answer
         };
-        if cell.path.last().is_none_or(|field| field.name() != "wait_for") {
+        if !cell.waits() {
             return ask(None).await;
         }
-        for timeout in IN_VAIN {
-            let answer = ask(Some(timeout)).await;
+        for timeout in timeouts {
+            let answer = ask(Some(*timeout)).await;
             if !answer.is_none() {
                 return answer;
             }
@@ -193,6 +191,11 @@ impl<'a> Matrix<'a> {
 }
 
 impl Cell<'_> {
+    /// Whether it waits for an event.
+    fn waits(&self) -> bool {
+        self.path.last().is_some_and(|field| field.name() == "wait_for")
+    }
+
     /// The same request to another name in the caller's own namespace, so that it too finds none.
     fn elsewhere(&self, mut request: Vec<u8>) -> Vec<u8> {
         if let Some(Key { id, .. }) = &self.home {
@@ -208,11 +211,6 @@ impl Cell<'_> {
             replace(&mut answer, id.replacen("own", "new", 1).as_bytes(), id.as_bytes());
         }
         answer
-    }
-
-    /// Whether the answer says what it cost.
-    fn tells_its_cost(&self) -> bool {
-        self.method.output().get_field_by_name("cost").is_some()
     }
 
     /// Whether two answers tell the same. A write of one's own that was taken tells its ULID and time, and where it

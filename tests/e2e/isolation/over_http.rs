@@ -12,12 +12,14 @@ use serde_json::Value;
 use super::{
     asks::{Ask, OF_NOBODY, TAIL, asks, follows},
     callers::Caller,
-    matrix::{MEANWHILE, Outcome},
+    matrix::Outcome,
     requests::Given,
     world::{Secret, World},
 };
 
 const AT_A_TIME: usize = 32;
+/// How often two answers that differ are asked for again, waiting longer.
+const LATE: usize = 2;
 /// Tails that wait for their second sign of life at a time.
 const TAILS_AT_A_TIME: usize = 150;
 
@@ -81,7 +83,7 @@ impl OverHttp<'_> {
             let twin = ask.saying(&twin);
             let mut bytes = bytes.clone();
             let mut absent = markers.untwin(&spell(&self.send(&twin).await));
-            for _ in 0..MEANWHILE {
+            for _ in 0..LATE {
                 let (true, Some(ask), Some(twin)) = (absent != bytes, ask.waiting_longer(), twin.waiting_longer())
                 else {
                     break;

@@ -1,16 +1,20 @@
 //! What the owner sees: everything there is, and what they are given to go on with.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use harness::cluster::Cluster;
 use prost::Message as _;
 use proto::{
-    events::v1::{AsOf, Event, HistoryRequest, ListStatesAtRequest, QueryRequest, as_of},
+    events::v1::{
+        AsOf, CompactArchiveRequest, Event, GetArchiveRequest, HistoryRequest, ListStatesAtRequest, QueryRequest,
+        as_of, events_service_client::EventsServiceClient,
+    },
     search::v1::{SearchRequest, SimilarRequest},
     things::v1::{
         ExportThingsRequest, ListNamespacesRequest, ListRelationshipsRequest, ListSchemasRequest, ListThingsRequest,
     },
 };
+use tonic::transport::Channel;
 
 use super::{
     callers::{Keys, signed},
@@ -69,6 +73,22 @@ pub(crate) async fn dump(cluster: &Cluster, keys: &Keys, world: &World) -> Strin
         }
     }
     dump.join("\n")
+}
+
+/// Waits until all of it is in the archive, in as few files as upkeep makes of it.
+pub(crate) async fn archive(cluster: &Cluster, keys: &Keys) {
+    let mut events = cluster.events().await;
+    let pending = async |events: &mut EventsServiceClient<Channel>| {
+        let told = events.get_archive(signed(&keys.operator, GetArchiveRequest {})).await.expect("an operator asks");
+        told.into_inner().pending_bytes
+    };
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    while pending(&mut events).await > 0 {
+        tick.tick().await;
+    }
+    let merges = events.compact_archive(signed(&keys.operator, CompactArchiveRequest {})).await;
+    let mut merges = merges.expect("an operator asks").into_inner();
+    while merges.message().await.expect("merged").is_some() {}
 }
 
 /// A page token of every list, and a cursor in the middle.

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock, Weak},
 };
 
+use domain::TenantId;
 use iceberg::spec::DataFile;
 
 use super::{
@@ -41,6 +42,12 @@ impl View {
     /// A table of it.
     pub(crate) fn table(&self, table: Table) -> &TableView {
         &self.tables[table as usize]
+    }
+
+    /// Whether no file has, or may have, an event of another tenant.
+    pub(crate) fn is_of(&self, tenant: &TenantId) -> bool {
+        let mut files = self.tables.iter().flat_map(|table| &table.files);
+        files.all(|file| file.tenant() == Some(tenant.as_str()))
     }
 
     /// Up to which offset of the journal both tables have everything.

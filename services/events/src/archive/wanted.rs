@@ -204,6 +204,10 @@ impl Wanted {
     }
 }
 
+fn one((lowest, highest): &Texts) -> Option<&str> {
+    lowest.as_deref().filter(|lowest| highest.as_deref() == Some(lowest))
+}
+
 impl ArchivedFile {
     /// When the newest rows of one of ours came into the archive: its name is a ULID. Nothing of another engine's.
     pub(crate) fn made(&self) -> Option<Ulid> {
@@ -222,12 +226,14 @@ impl ArchivedFile {
         self.ulids.1.as_deref().is_none_or(|highest| ulid.to_string().as_str() <= highest)
     }
 
+    /// The tenant of all its rows, if that is one and the table's metadata says so.
+    pub(crate) fn tenant(&self) -> Option<&str> {
+        one(&self.tenants)
+    }
+
     /// Columns of text that every row has a value of, with the value if it is one and the same.
     pub(crate) fn required_texts(&self) -> [(&'static str, Option<&str>); 2] {
-        fn one((lowest, highest): &Texts) -> Option<&str> {
-            lowest.as_deref().filter(|lowest| highest.as_deref() == Some(lowest))
-        }
-        [("tenant", one(&self.tenants)), ("event_type", one(&self.event_types))]
+        [("tenant", self.tenant()), ("event_type", one(&self.event_types))]
     }
 
     /// What a table's metadata says of a file; nothing if another engine wrote it so that it cannot be told.

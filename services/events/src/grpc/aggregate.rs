@@ -5,10 +5,10 @@ use std::{collections::HashSet, time::Duration};
 use domain::Invalid;
 use proto::{
     convert::{column_name, measure_name},
-    events::v1::{AggregateRequest, AggregateResponse, Column, Function, Measure as WireMeasure, TimeBucket},
+    events::v1::{AggregateRequest, AggregateResponse, Column, Cost, Function, Measure as WireMeasure, TimeBucket},
 };
 
-use super::{cost_to_wire, filter, times};
+use super::{filter, times};
 use crate::{
     archive::{Aggregate, Aggregated, Bucket, Condition, Measure, MeasureOrder},
     filter::Filter,
@@ -105,8 +105,8 @@ pub(super) fn aggregate(request: AggregateRequest) -> Result<(Filter, bool, Aggr
 }
 
 /// The answer, which ends at so many bytes.
-pub(super) fn aggregated(aggregated: Aggregated, max_bytes: usize) -> AggregateResponse {
-    let Aggregated { mut rows, mut is_truncated, cost } = aggregated;
+pub(super) fn aggregated(aggregated: Aggregated, cost: Cost, max_bytes: usize) -> AggregateResponse {
+    let Aggregated { mut rows, mut is_truncated, cost: _ } = aggregated;
     let mut bytes = 0;
     let fit = rows.iter().take_while(|row| {
         bytes += prost::Message::encoded_len(*row);
@@ -115,7 +115,7 @@ pub(super) fn aggregated(aggregated: Aggregated, max_bytes: usize) -> AggregateR
     let fit = fit.count();
     is_truncated |= fit < rows.len();
     rows.truncate(fit);
-    AggregateResponse { rows, is_truncated, cost: Some(cost_to_wire(cost)) }
+    AggregateResponse { rows, is_truncated, cost: Some(cost) }
 }
 
 fn column_of(field: &str, number: i32) -> Result<(Column, Kind), Invalid> {

@@ -10,7 +10,7 @@ use proto::{
 };
 use serve::{Context, Peer, config::Setting};
 
-use super::*;
+use super::{ask::MAX_EVENTS, *};
 use crate::{
     config::Config,
     fixture::{Fixture, RELAY, after, thing},

@@ -8,7 +8,7 @@ use proto::{
     events::v1::{AggregateRequest, AggregateResponse, Column, Cost, Function, Measure as WireMeasure, TimeBucket},
 };
 
-use super::{filter, times};
+use super::ask::{filter, times};
 use crate::{
     archive::{Aggregate, Aggregated, Bucket, Condition, Measure, MeasureOrder},
     filter::Filter,
